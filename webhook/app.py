@@ -1,0 +1,198 @@
+"""The Tornado application: every route but `POST /events`."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
+
+from webhook.counter import WindowCounter
+from webhook.problem import CONTENT_TYPE, Problem, unavailable
+from webhook.store.contract import Store, StoreUnavailable
+from webhook.window import isoformat
+
+PAGE = Path(__file__).parent / "page"
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the routes need."""
+
+    store: Store
+    counter: WindowCounter
+    registry: CollectorRegistry
+    ready: bool = False
+    """False while starting and while draining."""
+
+
+class Handler(RequestHandler):
+    """Answers errors as problem+json."""
+
+    parts: Parts
+
+    def initialize(self, parts: Parts) -> None:
+        """Called by Tornado with what `make_application` gave."""
+        self.parts = parts
+
+    def set_default_headers(self) -> None:
+        """No Server header; nothing here is to be cached."""
+        self.clear_header("Server")
+        self.set_header("Cache-Control", "no-store")
+
+    def answer(self, document: object) -> None:
+        """Answer with `document` as JSON."""
+        self.set_header("Content-Type", "application/json")
+        self.finish(msgspec.json.encode(document))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Called by Tornado: `exc_info` holds what was raised."""
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        self.clear()
+        problem = self._problem(status_code, error)
+        self.set_status(problem.status)
+        self.set_header("Content-Type", CONTENT_TYPE)
+        for name, value in problem.headers.items():
+            self.set_header(name, value)
+        self.finish(problem.body())
+
+    def _problem(self, status_code: int, error: object) -> Problem:
+        if isinstance(error, Problem):
+            return error
+        if isinstance(error, StoreUnavailable):
+            return unavailable(f"the store can't be read at the moment: {error}")
+        status = HTTPStatus(status_code)
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = self.allowed_methods()
+            return Problem(
+                status,
+                f"{self.request.path} takes {allowed}, not {self.request.method}",
+                headers={"Allow": allowed},
+            )
+        if status is HTTPStatus.NOT_FOUND:
+            return Problem(status, f"there is nothing at {self.request.path}")
+        reason = error.log_message if isinstance(error, HTTPError) else None
+        return Problem(status, reason or status.phrase)
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Problems are answers, not faults of ours: they are not logged as errors."""
+        if not isinstance(value, Problem | StoreUnavailable):
+            super().log_exception(typ, value, tb)
+
+    def allowed_methods(self) -> str:
+        """The methods this handler implements, for Allow."""
+        return ", ".join(
+            method
+            for method in self.SUPPORTED_METHODS
+            if getattr(type(self), method.lower()) is not getattr(RequestHandler, method.lower())
+        )
+
+
+class EventsHandler(Handler):
+    """`/events` for what is not a POST: those never come here."""
+
+    def allowed_methods(self) -> str:
+        """POST is taken before Tornado sees it."""
+        return "POST"
+
+
+class CountHandler(Handler):
+    """`GET /events/count`."""
+
+    async def get(self) -> None:
+        reading = await self.parts.counter.read()
+        window = reading.window
+        self.answer(
+            {
+                "count": window.total(reading.counts),
+                "window_seconds": window.seconds,
+                "from": isoformat(window.start),
+                "to": isoformat(window.end),
+            }
+        )
+
+
+class MinutesHandler(Handler):
+    """`GET /events/minutes`."""
+
+    async def get(self) -> None:
+        reading = await self.parts.counter.read()
+        window = reading.window
+        self.answer(
+            {
+                "count": window.total(reading.counts),
+                "window_seconds": window.seconds,
+                "from": isoformat(window.start),
+                "to": isoformat(window.end),
+                "events_per_second": round(window.events_per_second(reading.counts), 1),
+                "minutes": [
+                    {"from": isoformat(start), "to": isoformat(end), "count": count}
+                    for start, end, count in window.slices(reading.counts)
+                ],
+            }
+        )
+
+
+class MetricsHandler(Handler):
+    """`GET /metrics`."""
+
+    def get(self) -> None:
+        self.set_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.finish(generate_latest(self.parts.registry))
+
+
+class HealthHandler(Handler):
+    """`GET /health`: the process is alive."""
+
+    def get(self) -> None:
+        self.answer({"status": "alive"})
+
+
+class ReadyHandler(Handler):
+    """`GET /ready`: events can be taken now."""
+
+    async def get(self) -> None:
+        if not self.parts.ready:
+            raise unavailable("starting or draining")
+        await self.parts.store.health()
+        self.answer({"status": "ready"})
+
+
+class NotFoundHandler(Handler):
+    """Every other path."""
+
+    def prepare(self) -> None:
+        raise HTTPError(HTTPStatus.NOT_FOUND)
+
+
+class PageHandler(StaticFileHandler):
+    """The live page's files."""
+
+    def set_extra_headers(self, path: str) -> None:  # noqa: ARG002 - Tornado's signature
+        self.clear_header("Server")
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("Content-Security-Policy", "default-src 'self'")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+
+def make_application(parts: Parts) -> Application:
+    """The routes, around `parts`."""
+    given = {"parts": parts}
+    return Application(
+        [
+            ("/events", EventsHandler, given),
+            ("/events/count", CountHandler, given),
+            ("/events/minutes", MinutesHandler, given),
+            ("/metrics", MetricsHandler, given),
+            ("/health", HealthHandler, given),
+            ("/ready", ReadyHandler, given),
+            ("/()", PageHandler, {"path": PAGE, "default_filename": "index.html"}),
+            ("/page/(.*)", PageHandler, {"path": PAGE}),
+        ],
+        default_handler_class=NotFoundHandler,
+        default_handler_args=given,
+        log_function=lambda _handler: None,
+    )

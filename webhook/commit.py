@@ -1,0 +1,226 @@
+"""Group commit: events that arrive while a write is in flight form the next write.
+
+The rules, which everything else in the receiver leans on:
+
+1. A *submission* is what one POST brought. It is never split: its events are in one write, or in
+   none.
+2. A *lane* has at most one write in flight. While it runs, submissions queue up; when it returns,
+   the lane takes all that wait, up to a bound, as its next write. So writes grow with the load
+   and a write's fixed cost (a sync of the disk, a round trip) is shared by all events in it. An
+   event that finds its lane idle waits for nobody.
+3. Every submission that was taken is settled exactly once, with one of three outcomes: STORED,
+   after the store said so; REFUSED, if none of it is in the store; UNKNOWN, if nobody can tell.
+4. What is held, in the queue and in flight, is bounded in events and in bytes. Past the bound
+   `submit` says no, at once. It never blocks and nothing is dropped.
+5. Nobody waits forever. What is still in the queue after `answer_seconds` is REFUSED and is never
+   written afterwards. What is in flight by then is UNKNOWN: its write goes on, its lane stays
+   taken until it ends, and its events may yet be stored.
+
+To beware of: after rule 5 a slow write may still succeed, so UNKNOWN must never be told to a
+client as a failure. And a lane whose write hangs holds its events: they count against the bound.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
+
+from webhook.events import Event
+from webhook.store.contract import OutcomeUnknown, Store, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+
+class Outcome(Enum):
+    STORED = "stored"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Submission(Protocol):
+    """What one POST brought: at least one event."""
+
+    events: list[Event]
+    size: int
+    """Bytes that the submission holds."""
+    submitted_at: float
+    """When it was submitted, in monotonic seconds."""
+
+
+S = TypeVar("S", bound=Submission)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitLimits:
+    """The bounds of rules 2, 4 and 5."""
+
+    held_events: int
+    held_bytes: int
+    write_events: int
+    write_bytes: int
+    answer_seconds: float
+
+
+@dataclass(slots=True, eq=False)
+class Write(Generic[S]):
+    """A write in flight, or one that has just ended."""
+
+    submissions: list[S]
+    events: list[Event]
+    size: int
+    began_at: float
+    settled: bool = False
+
+
+@dataclass(slots=True)
+class CommitFigures:
+    """What the commit path has done so far; counts of events unless said otherwise."""
+
+    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    queue_full: int = 0
+    writes: int = 0
+
+
+class GroupCommit(Generic[S]):
+    """Carries submissions to the store in groups.
+
+    `settle(submissions, outcome)` is called on the event loop when submissions are settled;
+    `wrote(events, seconds)` when a write has returned, whatever its outcome.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        limits: CommitLimits,
+        settle: Callable[[Sequence[S], Outcome], None],
+        wrote: Callable[[int, float], None] = lambda _events, _seconds: None,
+    ) -> None:
+        self._store = store
+        self._limits = limits
+        self._settle_submissions = settle
+        self._wrote = wrote
+        self._queue: deque[S] = deque()
+        self._writes: set[Write[S]] = set()
+        self._lanes: list[asyncio.Task[None]] = []
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self.held_events = 0
+        self.held_bytes = 0
+        self.figures = CommitFigures()
+
+    def start(self) -> None:
+        """Open the lanes and begin to watch the time."""
+        self._lanes = [asyncio.create_task(self._lane()) for _ in range(self._store.lanes)]
+        self._lanes.append(asyncio.create_task(self._watch()))
+
+    def submit(self, submission: S) -> bool:
+        """Take `submission`, to be settled later; False if there is no room (rule 4)."""
+        events = len(submission.events)
+        if (
+            self.held_events + events > self._limits.held_events
+            or self.held_bytes + submission.size > self._limits.held_bytes
+        ):
+            self.figures.queue_full += events
+            return False
+        self.held_events += events
+        self.held_bytes += submission.size
+        self._queue.append(submission)
+        if self._idle:
+            self._idle.popleft().set_result(None)
+        return True
+
+    async def drained(self) -> None:
+        """Return when everything that was taken has been settled and written."""
+        while self._queue or self._writes:
+            await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        """Close the lanes. What is still held then is settled: queued REFUSED, written UNKNOWN."""
+        for task in self._lanes:
+            task.cancel()
+        await asyncio.gather(*self._lanes, return_exceptions=True)
+        self._refuse(len(self._queue))
+        for write in self._writes:
+            self._settle(write, Outcome.UNKNOWN)
+
+    async def _lane(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            while not self._queue:
+                waiter = loop.create_future()
+                self._idle.append(waiter)
+                await waiter
+            write = self._next_write()
+            self._writes.add(write)
+            outcome = await self._outcome(write)
+            self._writes.discard(write)
+            self.held_events -= len(write.events)
+            self.held_bytes -= write.size
+            self.figures.writes += 1
+            self._wrote(len(write.events), time.monotonic() - write.began_at)
+            self._settle(write, outcome)
+
+    def _next_write(self) -> Write[S]:
+        """Take from the queue what fits into one write: at least one submission."""
+        queue, limits = self._queue, self._limits
+        submissions: list[S] = []
+        events: list[Event] = []
+        size = 0
+        while queue and (
+            not submissions
+            or (
+                len(events) + len(queue[0].events) <= limits.write_events
+                and size + queue[0].size <= limits.write_bytes
+            )
+        ):
+            submission = queue.popleft()
+            submissions.append(submission)
+            events += submission.events
+            size += submission.size
+        return Write(submissions, events, size, time.monotonic())
+
+    async def _outcome(self, write: Write[S]) -> Outcome:
+        try:
+            await self._store.write(write.events)
+        except StoreUnavailable:
+            return Outcome.REFUSED
+        except OutcomeUnknown:
+            return Outcome.UNKNOWN
+        except Exception:
+            log.exception("a write of %d events ended in an unexpected error", len(write.events))
+            return Outcome.UNKNOWN
+        return Outcome.STORED
+
+    def _settle(self, write: Write[S], outcome: Outcome) -> None:
+        if not write.settled:
+            write.settled = True
+            self.figures.outcomes[outcome] += len(write.events)
+            self._settle_submissions(write.submissions, outcome)
+
+    async def _watch(self) -> None:
+        """Rule 5."""
+        while True:
+            await asyncio.sleep(self._limits.answer_seconds / 20)
+            too_old = time.monotonic() - self._limits.answer_seconds
+            late = 0
+            for submission in self._queue:
+                if submission.submitted_at > too_old:
+                    break
+                late += 1
+            self._refuse(late)
+            for write in self._writes:
+                if write.submissions[0].submitted_at <= too_old:
+                    self._settle(write, Outcome.UNKNOWN)
+
+    def _refuse(self, count: int) -> None:
+        """Settle the `count` oldest submissions of the queue as REFUSED."""
+        if count:
+            refused = [self._queue.popleft() for _ in range(count)]
+            events = sum(len(submission.events) for submission in refused)
+            self.held_events -= events
+            self.held_bytes -= sum(submission.size for submission in refused)
+            self.figures.outcomes[Outcome.REFUSED] += events
+            self._settle_submissions(refused, Outcome.REFUSED)

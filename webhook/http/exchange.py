@@ -1,0 +1,116 @@
+"""One request and its answer.
+
+A connection holds its exchanges in the order of their requests, and sends their output in that
+order. An exchange fills `output` and sets `done` when there is no more to come.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tornado.httputil import HTTPConnection, HTTPHeaders, RequestStartLine, ResponseStartLine
+
+from webhook.events import Event
+from webhook.http.response import connection_header, head
+
+if TYPE_CHECKING:
+    from webhook.http.connection import Connection
+
+
+class Exchange:
+    """The answer is in `output` once `done`."""
+
+    __slots__ = ("connection", "done", "keep_alive", "output", "version")
+
+    def __init__(self, connection: "Connection", version: str, keep_alive: bool) -> None:
+        self.connection = connection
+        self.version = version
+        self.keep_alive = keep_alive
+        """Whether the connection may serve another request after this one."""
+        self.output = b""
+        self.done = False
+
+
+class PostExchange(Exchange):
+    """`POST /events`: a submission to the commit path."""
+
+    __slots__ = ("events", "size", "submitted_at")
+
+    events: list[Event]
+    size: int
+    submitted_at: float
+
+
+class _Context:
+    """What Tornado's HTTPServerRequest wants to know of a connection."""
+
+    def __init__(self, remote_ip: str) -> None:
+        self.remote_ip = remote_ip
+        self.protocol = "http"
+
+
+class TornadoExchange(Exchange, HTTPConnection):
+    """Any other request: answered by a `tornado.web.Application` through Tornado's interface."""
+
+    def __init__(
+        self, connection: "Connection", version: str, keep_alive: bool, remote_ip: str
+    ) -> None:
+        super().__init__(connection, version, keep_alive)
+        self.context = _Context(remote_ip)
+        self.no_keep_alive = False
+        self.is_head = False
+        self._chunked = False
+        self._close_callback: Callable[[], object] | None = None
+
+    def set_close_callback(self, callback: Callable[[], object] | None) -> None:
+        """Tornado's hook for a client that goes away before its answer."""
+        self._close_callback = callback
+
+    def gone(self) -> None:
+        """The connection was lost."""
+        callback, self._close_callback = self._close_callback, None
+        if callback is not None:
+            callback()
+
+    def write_headers(
+        self,
+        start_line: RequestStartLine | ResponseStartLine,
+        headers: HTTPHeaders,
+        chunk: bytes | None = None,
+    ) -> "asyncio.Future[None]":
+        if not isinstance(start_line, ResponseStartLine):
+            raise TypeError("a server answers with a ResponseStartLine")
+        sized = (
+            "Content-Length" in headers
+            or "Transfer-Encoding" in headers
+            or self.is_head
+            or start_line.code in (204, 304)
+        )
+        if not sized and self.version == "1.1":
+            self._chunked = True
+            headers["Transfer-Encoding"] = "chunked"
+        elif not sized:
+            self.keep_alive = False
+        if headers.get("Connection", "").lower() == "close":
+            self.keep_alive = False
+        headers.pop("Connection", None)
+        self.keep_alive = self.connection.may_keep_alive(self)
+        connection = connection_header(self.version, self.keep_alive)
+        self.output += head(start_line, headers, connection)
+        return self.write(chunk or b"")
+
+    def write(self, chunk: bytes) -> "asyncio.Future[None]":
+        if chunk and self._chunked:
+            chunk = b"%x\r\n%b\r\n" % (len(chunk), chunk)
+        self.output += chunk
+        self.connection.flush()
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        return future
+
+    def finish(self) -> None:
+        if self._chunked:
+            self.output += b"0\r\n\r\n"
+        self.done = True
+        self._close_callback = None
+        self.connection.flush()

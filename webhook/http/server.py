@@ -1,0 +1,190 @@
+"""Accepts connections, as many as the open-files limit allows, and watches over them.
+
+Past the limit nothing is refused and nothing fails: new connections wait in the kernel's backlog
+until others are closed.
+"""
+
+import asyncio
+import errno
+import logging
+import resource
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tornado.httputil import HTTPServerConnectionDelegate
+
+from webhook.http.connection import Connection
+from webhook.http.exchange import PostExchange
+from webhook.http.response import Responses
+from webhook.problem import Problem
+
+log = logging.getLogger(__name__)
+
+ACCEPTS_PER_TURN = 512  # then those already accepted get their turn
+RESERVED_FILES = 64  # what is not a connection: the store's files, the log, the event loop
+BUFFER_BYTES = 1 << 17
+SWEEP_SECONDS = 0.5
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Bounds on what clients may do; times in seconds."""
+
+    header_bytes: int
+    body_bytes: int
+    receiving_bytes: int
+    """Bodies that are being received, all together."""
+    request_seconds: float
+    idle_seconds: float
+    connection_age_seconds: float
+
+
+def raise_open_files_limit() -> int:
+    """Raise this process's limit on open files as far as it goes; the limit that holds now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def largest_backlog() -> int:
+    """How many connections the kernel lets wait for `accept`."""
+    try:
+        return int(Path("/proc/sys/net/core/somaxconn").read_text())
+    except (OSError, ValueError):
+        return socket.SOMAXCONN
+
+
+class HttpServer:
+    """A listening socket and its connections.
+
+    `application` answers all requests but `POST /events`; those go to `take_post(exchange, body)`,
+    which answers now or later through the exchange's connection, or raises Problem.
+    """
+
+    def __init__(
+        self,
+        application: HTTPServerConnectionDelegate,
+        take_post: Callable[[PostExchange, bytes], None],
+        limits: HttpLimits,
+        max_connections: int,
+    ) -> None:
+        self.application = application
+        self.take_post = take_post
+        self.limits = limits
+        self.max_connections = max_connections
+        self.responses = Responses()
+        self.buffer = memoryview(bytearray(BUFFER_BYTES))
+        self.connections: set[Connection] = set()
+        self.accepted = 0
+        self.receiving_bytes = 0
+        self.draining = False
+        self.loop: asyncio.AbstractEventLoop
+        self._listener: socket.socket
+        self._accepting = False
+        self._sweeper: asyncio.Task[None]
+
+    def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen; the address that was bound. Raises OSError."""
+        self.loop = asyncio.get_running_loop()
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited
+            listener.setblocking(False)
+            listener.bind(address)
+            listener.listen(largest_backlog())
+        except OSError:
+            listener.close()
+            raise
+        self._listener = listener
+        self._accept_more()
+        self._sweeper = self.loop.create_task(self._sweep())
+        bound = listener.getsockname()
+        return bound[0], bound[1]
+
+    def answer(self, exchanges: Iterable[PostExchange], problem: Problem | None) -> None:
+        """Answer POSTs: with `problem`, or 200 where there is none.
+
+        A connection that is owed several answers gets them in one piece.
+        """
+        together: dict[Connection, None] = {}
+        for exchange in exchanges:
+            connection = exchange.connection
+            if connection.prepare(exchange, problem or len(exchange.events)):
+                connection.flush()
+            else:
+                together[connection] = None
+        for connection in together:
+            connection.flush()
+
+    async def drain(self, seconds: float) -> None:
+        """Serve on, closing each connection after its answer, until all are gone.
+
+        Ends after `seconds` at the latest. New connections are still accepted.
+        """
+        self.draining = True
+        deadline = time.monotonic() + seconds
+        while self.connections and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+
+    def stop(self) -> None:
+        """Close everything."""
+        self._pause_accepting()
+        self._listener.close()
+        self._sweeper.cancel()
+        for connection in list(self.connections):
+            connection.lose()
+
+    def closed(self, connection: Connection) -> None:
+        """Called by a connection that has closed."""
+        self.connections.discard(connection)
+        if not self._accepting and self._listener.fileno() >= 0:
+            self._accept_more()
+
+    def _accept_more(self) -> None:
+        if not self._accepting and len(self.connections) < self.max_connections:
+            self._accepting = True
+            self.loop.add_reader(self._listener.fileno(), self._accept)
+
+    def _pause_accepting(self) -> None:
+        if self._accepting:
+            self._accepting = False
+            self.loop.remove_reader(self._listener.fileno())
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            if len(self.connections) >= self.max_connections:
+                return self._pause_accepting()
+            try:
+                sock, address = self._listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return None
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                if error.errno not in EXHAUSTED:
+                    raise
+                log.warning("can't accept now: %s; connections wait in the backlog", error)
+                return self._pause_accepting()  # the sweep, or a close, goes on with it
+            sock.setblocking(False)
+            self.accepted += 1
+            connection = Connection(self, sock, address[0])
+            self.connections.add(connection)
+            connection.readable()  # the request is often here already
+        return None
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = time.monotonic()
+            for connection in list(self.connections):
+                connection.check(now)
+            self._accept_more()

@@ -1,0 +1,149 @@
+"""Prometheus metrics, read off the parts when they are asked for."""
+
+import resource
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, GCCollector, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from webhook.clock import ReceiptClock
+from webhook.commit import Outcome
+from webhook.counter import WindowCounter
+from webhook.http.server import HttpServer
+from webhook.intake import Intake
+
+ANSWER_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class AnswerTimes:
+    """Histogram of the time from a POST's receipt to its answer, filled a group at a time.
+
+    A group is in order of receipt, so each bucket's share is found by bisection: the cost is per
+    group and bucket, not per POST.
+    """
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(ANSWER_BUCKETS) + 1)
+        self._sum = 0.0
+
+    def add(self, received_at: Sequence[float], now: float) -> None:
+        """Add POSTs received at these monotonic times (ascending), all answered at `now`."""
+        newer = len(received_at)
+        for index, bound in enumerate(ANSWER_BUCKETS):
+            older = bisect_left(received_at, now - bound, 0, newer)
+            self._counts[index] += newer - older
+            newer = older
+            if not newer:
+                break
+        self._counts[-1] += newer
+        self._sum += now * len(received_at) - sum(received_at)
+
+    def collect(self) -> Metric:
+        """The histogram as Prometheus' cumulative buckets."""
+        metric = Metric(
+            "webhook_answer_seconds", "Time from a POST's receipt to its answer", "histogram"
+        )
+        total = 0
+        for bound, count in zip((*ANSWER_BUCKETS, "+Inf"), self._counts, strict=True):
+            total += count
+            metric.add_sample("webhook_answer_seconds_bucket", {"le": str(bound)}, total)
+        metric.add_sample("webhook_answer_seconds_count", {}, total)
+        metric.add_sample("webhook_answer_seconds_sum", {}, self._sum)
+        return metric
+
+
+class WriteTimes:
+    """Histograms of the writes to the store."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "webhook_write_seconds",
+            "Duration of a write to the store",
+            buckets=ANSWER_BUCKETS,
+            registry=registry,
+        )
+        self._events = Histogram(
+            "webhook_write_events",
+            "Events in a write to the store",
+            buckets=(1, 4, 16, 64, 256, 1024, 4096),
+            registry=registry,
+        )
+
+    def add(self, events: int, seconds: float) -> None:
+        """Add a write that has returned."""
+        self._seconds.observe(seconds)
+        self._events.observe(events)
+
+
+class ReceiverCollector(Collector):
+    """The figures that the parts keep."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        counter: WindowCounter,
+        http: HttpServer,
+        clock: ReceiptClock,
+        answers: AnswerTimes,
+    ) -> None:
+        self._intake = intake
+        self._counter = counter
+        self._http = http
+        self._clock = clock
+        self._answers = answers
+
+    def collect(self) -> Iterator[Metric]:
+        """What `/metrics` shows beside the histograms of writes."""
+        yield self._events()
+        yield self._answers.collect()
+        intake, commit, http = self._intake.figures, self._intake.commit, self._http
+        invalid = CounterMetricFamily(
+            "webhook_invalid_posts", "POSTs refused for what they held", labels=["status"]
+        )
+        for status, count in intake.invalid.items():
+            invalid.add_metric([str(int(status))], count)
+        yield invalid
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        yield CounterMetricFamily("webhook_posts", "POSTs to /events", intake.posts)
+        yield CounterMetricFamily("webhook_writes", "Writes to the store", commit.figures.writes)
+        yield CounterMetricFamily("webhook_reads", "Reads of the window", self._counter.reads)
+        yield CounterMetricFamily("webhook_connections", "Connections accepted", http.accepted)
+        yield CounterMetricFamily(
+            "process_cpu_seconds", "CPU time, user and system", usage.ru_utime + usage.ru_stime
+        )
+        yield GaugeMetricFamily(
+            "process_max_resident_memory_bytes", "Peak memory", usage.ru_maxrss * 1024
+        )
+        yield GaugeMetricFamily("webhook_held_events", "Waiting or in flight", commit.held_events)
+        yield GaugeMetricFamily("webhook_held_bytes", "The same in bytes", commit.held_bytes)
+        yield GaugeMetricFamily("webhook_open_connections", "Open now", len(http.connections))
+        yield GaugeMetricFamily("webhook_max_connections", "Open at most", http.max_connections)
+        yield GaugeMetricFamily("webhook_draining", "1 while draining", int(http.draining))
+        yield GaugeMetricFamily(
+            "webhook_clock_behind_seconds",
+            "By how much the machine's clock is behind what it has shown before",
+            self._clock.behind,
+        )
+
+    def _events(self) -> Metric:
+        events = CounterMetricFamily(
+            "webhook_events",
+            "Events by what became of them: stored; refused or unknown by the store; over_limit; "
+            "queue_full",
+            labels=["outcome"],
+        )
+        commit = self._intake.commit.figures
+        for outcome in Outcome:
+            events.add_metric([outcome.value], commit.outcomes[outcome])
+        events.add_metric(["over_limit"], self._intake.figures.over_limit)
+        events.add_metric(["queue_full"], commit.queue_full)
+        return events
+
+
+def new_registry() -> CollectorRegistry:
+    """A registry with the garbage collector's figures."""
+    registry = CollectorRegistry()
+    GCCollector(registry)
+    return registry

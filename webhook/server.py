@@ -1,0 +1,135 @@
+"""The life of the receiver: start, serve, drain, stop."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Sequence
+
+from webhook.admission import Admission
+from webhook.app import Parts, make_application
+from webhook.clock import ReceiptClock
+from webhook.commit import CommitLimits
+from webhook.counter import WindowCounter
+from webhook.http.exchange import PostExchange
+from webhook.http.server import RESERVED_FILES, HttpLimits, HttpServer, raise_open_files_limit
+from webhook.intake import Intake
+from webhook.metrics import AnswerTimes, ReceiverCollector, WriteTimes, new_registry
+from webhook.problem import Problem
+from webhook.settings import Settings
+from webhook.store.contract import StartError, Store
+
+log = logging.getLogger(__name__)
+
+WRITE_EVENTS = 4096  # a write is as large as the queue, up to these bounds
+WRITE_BYTES = 4 << 20
+
+
+class Receiver:
+    """One receiver: `await run()` serves until SIGTERM or SIGINT, then drains."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+        self._stop = asyncio.Event()
+        clock = ReceiptClock()
+        registry = new_registry()
+        counter = WindowCounter(store, clock, settings.window_seconds)
+        self._answers = AnswerTimes()
+        self._parts = Parts(store, counter, registry)
+        self._intake = Intake(
+            store,
+            clock,
+            Admission(settings.max_events_per_second),
+            CommitLimits(
+                held_events=settings.max_held_events,
+                held_bytes=settings.max_held_bytes,
+                write_events=WRITE_EVENTS,
+                write_bytes=WRITE_BYTES,
+                answer_seconds=settings.answer_seconds,
+            ),
+            settings.max_array_events,
+            self._answer,
+            WriteTimes(registry).add,
+        )
+        self._http = HttpServer(
+            make_application(self._parts),
+            self._intake.take,
+            HttpLimits(
+                header_bytes=settings.max_header_bytes,
+                body_bytes=settings.max_body_bytes,
+                receiving_bytes=settings.max_held_bytes,
+                request_seconds=settings.request_seconds,
+                idle_seconds=settings.idle_seconds,
+                connection_age_seconds=settings.connection_age_seconds,
+            ),
+            self._max_connections(),
+        )
+        registry.register(
+            ReceiverCollector(self._intake, counter, self._http, clock, self._answers)
+        )
+
+    async def run(self) -> None:
+        """Start, serve, drain, stop. Raises StartError."""
+        await self._store.open()
+        try:
+            self._intake.commit.start()
+            self._listen()
+            await self._serve()
+            await self._drain()
+        finally:
+            await self._intake.commit.stop()
+            await self._store.close()
+
+    def _listen(self) -> None:
+        settings = self._settings
+        try:
+            host, port = self._http.start(settings.host, settings.port)
+        except OSError as error:
+            raise StartError(
+                f"can't listen on WEBHOOK_ADDRESS={settings.address}: {error.strerror}; stop what "
+                "listens there, or choose another address"
+            ) from error
+        self._parts.ready = True
+        shown = f"[{host}]" if ":" in host else host
+        log.info("listening on http://%s:%d", shown, port)
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        await self._stop.wait()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)  # the next one ends the process at once
+
+    async def _drain(self) -> None:
+        """What still arrives is stored and answered; only `/ready` says no."""
+        began = time.monotonic()
+        left = self._settings.drain_seconds
+        log.info("draining for at most %g s", left)
+        self._parts.ready = False
+        await self._http.drain(left)
+        left -= time.monotonic() - began
+        try:
+            await asyncio.wait_for(self._intake.commit.drained(), max(left, 0.1))
+        except TimeoutError:
+            log.error("events were still being written when the time to drain was over")
+        self._http.stop()
+        log.info("stopped after %.1f s", time.monotonic() - began)
+
+    def _answer(self, exchanges: Sequence[PostExchange], problem: Problem | None) -> None:
+        self._http.answer(exchanges, problem)
+        self._answers.add([exchange.submitted_at for exchange in exchanges], time.monotonic())
+
+    def _max_connections(self) -> int:
+        limit = raise_open_files_limit()
+        allowed = max(1, limit - RESERVED_FILES)
+        wanted = self._settings.max_connections or allowed
+        if wanted > allowed:
+            log.warning(
+                "WEBHOOK_MAX_CONNECTIONS=%d is more than the open-files limit of %d allows",
+                wanted,
+                limit,
+            )
+        log.info("open-files limit %d: up to %d connections", limit, min(wanted, allowed))
+        return min(wanted, allowed)

@@ -1,0 +1,149 @@
+"""The receiver's settings, from environment variables `WEBHOOK_...`, validated once at start."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+PREFIX = "WEBHOOK_"
+RETENTION_MARGIN_SECONDS = 300
+
+
+class SettingsError(Exception):
+    """A setting has a bad value; the message names it, its value and what is allowed."""
+
+
+def _setting(default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set; the field `idle_seconds` is `WEBHOOK_IDLE_SECONDS`.
+
+    `python -m webhook --help` lists them.
+    """
+
+    address: str = _setting(
+        "127.0.0.1:8080", "host:port to listen on; port 0 lets the kernel pick one."
+    )
+    store: str = _setting(
+        "sqlite:///events.db",
+        "Where events are kept: sqlite:///relative/path or sqlite:////absolute/path.",
+    )
+    window_seconds: int = _setting(1800, "How far back the count goes.")
+    retention_seconds: int = _setting(
+        7 * 24 * 3600, "How long events are kept; at least the window + 300."
+    )
+    max_events_per_second: int = _setting(
+        0, "Admission limit of this process in events/s; 0 for none."
+    )
+    max_connections: int = _setting(
+        0, "Connections at once; 0 for as many as the open-files limit allows."
+    )
+    max_body_bytes: int = _setting(1 << 20, "Largest body of a request.")
+    max_header_bytes: int = _setting(16 << 10, "Largest request line and headers.")
+    max_array_events: int = _setting(1000, "Longest array in one POST.")
+    max_held_events: int = _setting(
+        50_000, "Events accepted for writing but not written yet; past it 503."
+    )
+    max_held_bytes: int = _setting(128 << 20, "The same in bytes.")
+    request_seconds: float = _setting(10.0, "Time a client has to send a request.")
+    idle_seconds: float = _setting(75.0, "How long a kept-alive connection may be idle.")
+    connection_age_seconds: float = _setting(
+        60.0, "Age at which a kept-alive connection is closed after its answer."
+    )
+    answer_seconds: float = _setting(10.0, "An event that is not stored by then is answered 503.")
+    drain_seconds: float = _setting(10.0, "Longest time from SIGTERM to exit.")
+
+    @property
+    def host(self) -> str:
+        return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Settings from `environ`. Raises SettingsError."""
+        values: dict[str, Any] = {}
+        for name, kind in _kinds().items():
+            variable = PREFIX + name.upper()
+            if variable in environ:
+                values[name] = _convert(variable, environ[variable], kind)
+        settings = cls(**values)
+        settings._validate()
+        return settings
+
+    def _validate(self) -> None:
+        host, _, port = self.address.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            raise _bad("ADDRESS", self.address, "host:port, such as 0.0.0.0:8080")
+        for name, kind in _kinds().items():
+            value = getattr(self, name)
+            if kind is not str and value < 0:
+                raise _bad(name, value, "0 or more" if name in _MAY_BE_ZERO else "more than 0")
+            if kind is not str and value == 0 and name not in _MAY_BE_ZERO:
+                raise _bad(name, value, "more than 0")
+        least = self.window_seconds + RETENTION_MARGIN_SECONDS
+        if self.retention_seconds < least:
+            raise _bad(
+                "RETENTION_SECONDS",
+                self.retention_seconds,
+                f"at least {least} (the window of {self.window_seconds} s + 5 min)",
+            )
+        if self.max_held_events < self.max_array_events:
+            raise _bad(
+                "MAX_HELD_EVENTS",
+                self.max_held_events,
+                f"at least WEBHOOK_MAX_ARRAY_EVENTS={self.max_array_events}",
+            )
+        if self.max_held_bytes < self.max_body_bytes:
+            raise _bad(
+                "MAX_HELD_BYTES",
+                self.max_held_bytes,
+                f"at least WEBHOOK_MAX_BODY_BYTES={self.max_body_bytes}",
+            )
+
+
+def settings_help() -> str:
+    """Every setting with its default and meaning, a line or two each."""
+    return "\n".join(
+        f"  {PREFIX}{setting.name.upper()}={setting.default}\n      {setting.metadata['meaning']}"
+        for setting in fields(Settings)
+    )
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Variables with our prefix that are no setting, each with the setting it resembles.
+
+    They are worth a warning but no refusal: orchestrators add variables of their own
+    (`WEBHOOK_SERVICE_HOST`, `WEBHOOK_PORT_8080_TCP`) for a service called webhook.
+    """
+    known = [PREFIX + name.upper() for name in _kinds()]
+    unknown = [name for name in environ if name.startswith(PREFIX) and name not in known]
+    return {name: next(iter(difflib.get_close_matches(name, known, 1)), None) for name in unknown}
+
+
+_MAY_BE_ZERO = frozenset({"max_events_per_second", "max_connections"})
+
+
+def _kinds() -> dict[str, Callable[[str], Any]]:
+    """Each setting's name and type."""
+    return {setting.name: setting.type for setting in fields(Settings)}  # type: ignore[misc]
+
+
+def _convert(variable: str, text: str, kind: Callable[[str], Any]) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        allowed = "a whole number" if kind is int else "a number"
+        raise _bad(variable.removeprefix(PREFIX), text, allowed) from None
+    if value != value or value in (float("inf"), float("-inf")):
+        raise _bad(variable.removeprefix(PREFIX), text, "a finite number")
+    return value
+
+
+def _bad(name: str, value: object, allowed: str) -> SettingsError:
+    return SettingsError(f"{PREFIX}{name.upper()}={value} is not allowed: it must be {allowed}")

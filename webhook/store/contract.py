@@ -1,0 +1,46 @@
+"""The contract between the receiver and a store."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from webhook.events import Event
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - a state, which heals
+    """The store can't do it now, and has certainly not done it. It may be asked again."""
+
+
+class OutcomeUnknown(Exception):  # noqa: N818 - not an error: nobody knows
+    """A write began and its outcome can't be learned: the events may or may not be stored."""
+
+
+class StartError(Exception):
+    """The store can't be used at all; the message says why and what to do about it."""
+
+
+class Store(Protocol):
+    """Keeps events and their counts per second of receipt, together or not at all."""
+
+    lanes: int
+    """How many writes may be in flight at once."""
+
+    async def open(self) -> None:
+        """Get ready. Raises StartError where no waiting will help."""
+
+    async def write(self, batch: Sequence[Event]) -> None:
+        """Store all of `batch`, in order of receipt, durably; returning is the promise.
+
+        Raises StoreUnavailable if none of it is stored, OutcomeUnknown if nobody can tell.
+        """
+
+    async def counts_since(self, second: int) -> Mapping[int, int]:
+        """Events stored per second of receipt, from `second` (Unix time) on.
+
+        Holds every write that returned before this call. Raises StoreUnavailable.
+        """
+
+    async def health(self) -> None:
+        """Return if events can be written and counted. Raises StoreUnavailable."""
+
+    async def close(self) -> None:
+        """Let go of everything. Writes that returned stay."""

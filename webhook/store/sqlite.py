@@ -1,0 +1,326 @@
+"""The embedded store: one SQLite file, for one machine and one process.
+
+A write is one transaction that holds the events and their counts per second, so a count is always
+the number of rows. WAL with `synchronous=FULL` syncs the log before COMMIT returns. Events go in
+by a single statement that unpacks a JSON array: sqlite3 lets go of Python's lock once per
+statement, not once per row, and the event loop runs on beside it.
+
+Schema:
+
+- `events(id, received_at, type, call_id, body)`: `id` grows in order of arrival, `received_at` is
+  in microseconds since the Unix epoch, `body` is the JSON object as it came.
+- `counts(second, events)`: events per second of receipt.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from webhook.clock import MICROSECONDS
+from webhook.events import Event
+from webhook.store.contract import OutcomeUnknown, StartError, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+APPLICATION_ID = 0x54435645  # "TCVE" in the file's header: this file is ours
+SCHEMA_VERSION = 1
+OLDEST_SQLITE = (3, 33, 0)  # JSON functions, UPSERT, quick_check of one table
+CHECKED_WHOLE_BYTES = 64 << 20  # files up to this size are checked whole at start
+EXPIRY_STEP = 1000  # events deleted at once while nothing is written
+EXPIRY_INTERVAL_SECONDS = 1.0
+
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY,
+    received_at INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    call_id TEXT,
+    body TEXT NOT NULL
+);
+CREATE TABLE counts (second INTEGER PRIMARY KEY, events INTEGER NOT NULL);
+CREATE TABLE probe (id INTEGER PRIMARY KEY, probed_at REAL NOT NULL);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+_INSERT = """
+INSERT INTO events (received_at, type, call_id, body)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+       json_extract(value, '$[2]'), json_extract(value, '$[3]')
+FROM json_each(?)
+"""
+_COUNT = """
+INSERT INTO counts (second, events)
+SELECT received_at / 1000000, count(*) FROM events WHERE id > ? GROUP BY 1
+ON CONFLICT (second) DO UPDATE SET events = events + excluded.events
+"""
+_EXPIRE_EVENTS = """
+DELETE FROM events WHERE received_at < :before AND id <= (
+    SELECT max(id) FROM (SELECT id FROM events ORDER BY id LIMIT :step)
+)
+"""
+_COUNTS_SINCE = "SELECT json_group_object(second, events) FROM counts WHERE second >= ?"
+_decode_counts = msgspec.json.Decoder(dict[int, int]).decode
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """Fulfils `webhook.store.contract.Store` with one file at `path`.
+
+    Events older than `retention_seconds` are deleted, a few with each write and a step a second
+    while nothing is written. `now` is in Unix seconds.
+    """
+
+    lanes = 1
+
+    def __init__(
+        self, path: Path, retention_seconds: int, now: Callable[[], float] = time.time
+    ) -> None:
+        self._path = path
+        self._retention = retention_seconds
+        self._now = now
+        # One thread writes, another reads: sqlite3 calls block, and the event loop must not.
+        self._writer = ThreadPoolExecutor(1, "sqlite-write")
+        self._reader = ThreadPoolExecutor(1, "sqlite-read")
+        self._write_db: sqlite3.Connection | None = None
+        self._read_db: sqlite3.Connection | None = None
+        self._lock: int | None = None
+        self._failing = False
+        self._expiry: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Take the file, check it, create it where there is none. Raises StartError."""
+        await self._on(self._writer, self._start)
+        self._expiry = asyncio.create_task(self._expire_when_idle())
+
+    async def write(self, batch: Sequence[Event]) -> None:
+        """See the contract."""
+        await self._on(self._writer, self._write, batch)
+
+    async def counts_since(self, second: int) -> Mapping[int, int]:
+        """See the contract."""
+        return await self._on(self._reader, self._counts_since, second)
+
+    async def health(self) -> None:
+        """See the contract. After a failed write only a write that works counts as healthy."""
+        if self._failing:
+            await self._on(self._writer, self._probe)
+        else:
+            await self.counts_since(int(self._now()))
+
+    async def close(self) -> None:
+        """See the contract."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        await self._on(self._reader, self._close_reader)
+        await self._on(self._writer, self._close_writer)
+        self._reader.shutdown()
+        self._writer.shutdown()
+
+    async def _on(self, thread: ThreadPoolExecutor, call: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(thread, call, *args)
+
+    # Start
+
+    def _start(self) -> None:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            needed = ".".join(map(str, OLDEST_SQLITE))
+            raise StartError(
+                f"SQLite {sqlite3.sqlite_version} is too old: use a Python with {needed} or later"
+            )
+        self._take_lock()
+        try:
+            self._check_header()
+            self._write_db = self._connect()
+            self._check_contents(self._write_db)
+        except (OSError, sqlite3.Error) as error:
+            self._close_writer()
+            raise StartError(
+                f"{self._path}: {error}; it was left as it is. Restore it from a copy, or move it "
+                "away to start with an empty store"
+            ) from error
+        except StartError:
+            self._close_writer()
+            raise
+
+    def _take_lock(self) -> None:
+        """One process a file: two would each hold half of the truth about what is in flight."""
+        lock_path = self._path.with_name(self._path.name + ".lock")
+        try:
+            lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StartError(
+                f"can't write in {self._path.absolute().parent}: {error.strerror}; create the "
+                "folder, or name another one in WEBHOOK_STORE"
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
+            os.close(lock)
+            raise StartError(
+                f"{self._path} is in use by another receiver (process {holder}); stop that one, "
+                "or give this one a file of its own in WEBHOOK_STORE"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
+        self._lock = lock
+
+    def _check_header(self) -> None:
+        """Refuse what is no SQLite file before SQLite itself touches it."""
+        if self._path.exists() and self._path.stat().st_size:
+            with self._path.open("rb") as file:
+                if file.read(16) != b"SQLite format 3\0":
+                    raise StartError(
+                        f"{self._path} is not a SQLite file and was left as it is; name another "
+                        "path in WEBHOOK_STORE"
+                    )
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            if db.execute("PRAGMA schema_version").fetchone()[0] == 0:
+                db.executescript(_SCHEMA)
+            self._check_owner(db)
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _check_owner(self, db: sqlite3.Connection) -> None:
+        application_id = db.execute("PRAGMA application_id").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if application_id != APPLICATION_ID:
+            raise StartError(
+                f"{self._path} is the SQLite file of another application and was left as it is; "
+                "name another path in WEBHOOK_STORE"
+            )
+        if version != SCHEMA_VERSION:
+            raise StartError(
+                f"{self._path} has schema version {version}, this receiver knows {SCHEMA_VERSION}; "
+                "use the version of the receiver that wrote it"
+            )
+
+    def _check_contents(self, db: sqlite3.Connection) -> None:
+        """Look for damage: everywhere in a small file, in what counting needs in a large one."""
+        small = self._path.stat().st_size <= CHECKED_WHOLE_BYTES
+        check = "PRAGMA quick_check(1)" if small else "PRAGMA quick_check('counts')"
+        found = db.execute(check).fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(f"the file is damaged: {found}")
+
+    # On the writer's thread
+
+    def _write(self, batch: Sequence[Event]) -> None:
+        began = False
+        try:
+            db = self._writable()
+            db.execute("BEGIN IMMEDIATE")
+            newest = db.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
+            db.execute(_INSERT, (msgspec.json.encode(batch).decode(),))
+            db.execute(_COUNT, (newest,))
+            self._expire(db, 2 * len(batch))
+            began = True
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._failed(error)
+            # A COMMIT that failed may be found in the log when the file is next opened.
+            raise (OutcomeUnknown if began else StoreUnavailable)(str(error)) from error
+        self._worked()
+
+    def _writable(self) -> sqlite3.Connection:
+        if self._write_db is None:
+            try:
+                self._write_db = self._connect()
+            except (StartError, OSError) as error:
+                raise sqlite3.OperationalError(str(error)) from error
+        return self._write_db
+
+    def _probe(self) -> None:
+        try:
+            self._writable().execute(
+                "INSERT INTO probe VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET probed_at = ?1",
+                (self._now(),),
+            )
+        except sqlite3.Error as error:
+            self._failed(error)
+            raise StoreUnavailable(str(error)) from error
+        self._worked()
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        """Give the connection up, and with it the transaction; the next write opens a new one."""
+        if not self._failing:
+            log.error("can't write to %s: %s; answering 503 until it works", self._path, error)
+        self._failing = True
+        if self._write_db is not None:
+            self._write_db.close()
+            self._write_db = None
+
+    def _worked(self) -> None:
+        if self._failing:
+            log.warning("writing to %s works again", self._path)
+        self._failing = False
+
+    def _expire(self, db: sqlite3.Connection, step: int) -> int:
+        """Delete expired events among the `step` oldest; how many there were."""
+        oldest = db.execute("SELECT received_at FROM events ORDER BY id LIMIT 1").fetchone()
+        before = int(self._now()) - self._retention
+        if oldest is None or oldest[0] >= before * MICROSECONDS:
+            return 0
+        db.execute("DELETE FROM counts WHERE second < ?", (before,))
+        return db.execute(_EXPIRE_EVENTS, {"before": before * MICROSECONDS, "step": step}).rowcount
+
+    async def _expire_when_idle(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRY_INTERVAL_SECONDS)
+            await self._on(self._writer, self._expire_step)
+
+    def _expire_step(self) -> None:
+        if self._failing or self._write_db is None:
+            return
+        try:
+            self._write_db.execute("BEGIN IMMEDIATE")
+            self._expire(self._write_db, EXPIRY_STEP)
+            self._write_db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._failed(error)
+
+    def _close_writer(self) -> None:
+        if self._write_db is not None:
+            self._write_db.close()
+            self._write_db = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # On the reader's thread
+
+    def _counts_since(self, second: int) -> Mapping[int, int]:
+        try:
+            if self._read_db is None:
+                self._read_db = sqlite3.connect(
+                    self._path, isolation_level=None, check_same_thread=False
+                )
+                self._read_db.execute("PRAGMA query_only = ON")
+            return _decode_counts(self._read_db.execute(_COUNTS_SINCE, (second,)).fetchone()[0])
+        except sqlite3.Error as error:
+            self._close_reader()
+            raise StoreUnavailable(str(error)) from error
+
+    def _close_reader(self) -> None:
+        if self._read_db is not None:
+            self._read_db.close()
+            self._read_db = None
