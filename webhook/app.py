@@ -29,24 +29,13 @@ class Parts:
     """False while starting and while draining."""
 
 
-class Handler(RequestHandler):
+class ProblemHandler(RequestHandler):
     """Answers errors as problem+json."""
-
-    parts: Parts
-
-    def initialize(self, parts: Parts) -> None:
-        """Called by Tornado with what `make_application` gave."""
-        self.parts = parts
 
     def set_default_headers(self) -> None:
         """No Server header; nothing here is to be cached."""
         self.clear_header("Server")
         self.set_header("Cache-Control", "no-store")
-
-    def answer(self, document: object) -> None:
-        """Answer with `document` as JSON."""
-        self.set_header("Content-Type", "application/json")
-        self.finish(msgspec.json.encode(document))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Called by Tornado: `exc_info` holds what was raised."""
@@ -74,8 +63,7 @@ class Handler(RequestHandler):
             )
         if status is HTTPStatus.NOT_FOUND:
             return Problem(status, f"there is nothing at {self.request.path}")
-        reason = error.log_message if isinstance(error, HTTPError) else None
-        return Problem(status, reason or status.phrase)
+        return Problem(status, f"{self.request.path}: {status.phrase.lower()}")
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Problems are answers, not faults of ours: they are not logged as errors."""
@@ -91,7 +79,25 @@ class Handler(RequestHandler):
         )
 
 
-class EventsHandler(Handler):
+class Handler(ProblemHandler):
+    """A route that answers from the parts."""
+
+    parts: Parts
+
+    def initialize(self, parts: Parts) -> None:
+        """Called by Tornado with what `make_application` gave."""
+        self.parts = parts
+
+    def compute_etag(self) -> None:
+        """No ETag: every answer is new."""
+
+    def answer(self, document: object) -> None:
+        """Answer with `document` as JSON."""
+        self.set_header("Content-Type", "application/json")
+        self.finish(msgspec.json.encode(document))
+
+
+class EventsHandler(ProblemHandler):
     """`/events` for what is not a POST: those never come here."""
 
     def allowed_methods(self) -> str:
@@ -161,18 +167,17 @@ class ReadyHandler(Handler):
         self.answer({"status": "ready"})
 
 
-class NotFoundHandler(Handler):
+class NotFoundHandler(ProblemHandler):
     """Every other path."""
 
     def prepare(self) -> None:
         raise HTTPError(HTTPStatus.NOT_FOUND)
 
 
-class PageHandler(StaticFileHandler):
+class PageHandler(ProblemHandler, StaticFileHandler):
     """The live page's files."""
 
     def set_extra_headers(self, path: str) -> None:  # noqa: ARG002 - Tornado's signature
-        self.clear_header("Server")
         self.set_header("Cache-Control", "no-cache")
         self.set_header("Content-Security-Policy", "default-src 'self'")
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -183,7 +188,7 @@ def make_application(parts: Parts) -> Application:
     given = {"parts": parts}
     return Application(
         [
-            ("/events", EventsHandler, given),
+            ("/events", EventsHandler),
             ("/events/count", CountHandler, given),
             ("/events/minutes", MinutesHandler, given),
             ("/metrics", MetricsHandler, given),
@@ -193,6 +198,5 @@ def make_application(parts: Parts) -> Application:
             ("/page/(.*)", PageHandler, {"path": PAGE}),
         ],
         default_handler_class=NotFoundHandler,
-        default_handler_args=given,
         log_function=lambda _handler: None,
     )

@@ -107,6 +107,7 @@ class GroupCommit(Generic[S]):
         self._writes: set[Write[S]] = set()
         self._lanes: list[asyncio.Task[None]] = []
         self._idle: deque[asyncio.Future[None]] = deque()
+        self._released: asyncio.Future[None] | None = None
         self.held_events = 0
         self.held_bytes = 0
         self.figures = CommitFigures()
@@ -134,8 +135,9 @@ class GroupCommit(Generic[S]):
 
     async def drained(self) -> None:
         """Return when everything that was taken has been settled and written."""
-        while self._queue or self._writes:
-            await asyncio.sleep(0.005)
+        while self.held_events:
+            self._released = asyncio.get_running_loop().create_future()
+            await self._released
 
     async def stop(self) -> None:
         """Close the lanes. What is still held then is settled: queued REFUSED, written UNKNOWN."""
@@ -157,8 +159,7 @@ class GroupCommit(Generic[S]):
             self._writes.add(write)
             outcome = await self._outcome(write)
             self._writes.discard(write)
-            self.held_events -= len(write.events)
-            self.held_bytes -= write.size
+            self._release(len(write.events), write.size)
             self.figures.writes += 1
             self._wrote(len(write.events), time.monotonic() - write.began_at)
             self._settle(write, outcome)
@@ -200,6 +201,12 @@ class GroupCommit(Generic[S]):
             self.figures.outcomes[outcome] += len(write.events)
             self._settle_submissions(write.submissions, outcome)
 
+    def _release(self, events: int, size: int) -> None:
+        self.held_events -= events
+        self.held_bytes -= size
+        if self._released is not None and not self._released.done():
+            self._released.set_result(None)
+
     async def _watch(self) -> None:
         """Rule 5."""
         while True:
@@ -220,7 +227,6 @@ class GroupCommit(Generic[S]):
         if count:
             refused = [self._queue.popleft() for _ in range(count)]
             events = sum(len(submission.events) for submission in refused)
-            self.held_events -= events
-            self.held_bytes -= sum(submission.size for submission in refused)
+            self._release(events, sum(submission.size for submission in refused))
             self.figures.outcomes[Outcome.REFUSED] += events
             self._settle_submissions(refused, Outcome.REFUSED)

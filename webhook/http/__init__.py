@@ -1,5 +1,5 @@
 """HTTP/1.x: `POST /events` answered straight from the parser, all else by a Tornado application.
 
-`server` accepts connections and watches the time, `connection` is one of them, `exchange` is one
-request and its answer, `response` the bytes of answers.
+`server` accepts connections and watches the time, `connection` is one of them, `parser` makes
+requests of its bytes, `exchange` is one request and its answer, `response` the bytes of answers.
 """

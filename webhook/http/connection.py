@@ -1,8 +1,6 @@
-"""One connection: bytes in, requests out; answers in, bytes out.
+"""One connection: what it owes to its requests, and how it ends.
 
-`httptools` parses. `POST /events` goes straight to the intake; every other request becomes a
-Tornado request. Answers leave in the order of the requests (pipelining), whatever order they are
-ready in.
+Answers leave in the order of the requests (pipelining), whatever order they are ready in.
 
 The life of a connection: it reads until it must not serve another request (`_stopped`: the client
 or we said close, or the input is malformed), sends what it owes, and is closed. Where the client
@@ -16,16 +14,11 @@ from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import httptools
-from tornado.httputil import (
-    HTTPHeaders,
-    HTTPInputError,
-    HTTPMessageDelegate,
-    RequestStartLine,
-)
+from tornado.httputil import HTTPInputError
 
 from webhook.http.exchange import Exchange, PostExchange, TornadoExchange
-from webhook.http.response import CONTINUE, connection_header
+from webhook.http.parser import EndOfRequests, RequestParser
+from webhook.http.response import connection_header
 from webhook.problem import Problem, unavailable
 
 if TYPE_CHECKING:
@@ -34,7 +27,7 @@ if TYPE_CHECKING:
 PIPELINED = 64  # unanswered requests on one connection before it stops reading
 UNSENT_BYTES = 1 << 18  # unsent output before it stops reading
 LINGER_SECONDS = 2.0
-QUIET_SECONDS = 5.0  # idle for this long: a kept-alive connection past its age may be closed
+QUIET_SECONDS = 5.0  # idle for this long, a kept-alive connection past its age is closed
 DRAIN_QUIET_SECONDS = 1.0  # the same while draining
 
 
@@ -43,15 +36,15 @@ class Connection:
 
     def __init__(self, server: "HttpServer", sock: socket.socket, remote_ip: str) -> None:
         now = time.monotonic()
+        self.remote_ip = remote_ip
         self._server = server
         self._sock = sock
         self._fd = sock.fileno()
-        self._remote_ip = remote_ip
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser = RequestParser(self, server.limits)
         self._exchanges: deque[Exchange] = deque()
         self._unsent = b""
+        self._held_bytes = 0
         self._retire_at = now + server.limits.connection_age_seconds
-        self._read_at = now
         self._quiet_since = now  # last input or output
         self._linger_until = 0.0
         self._reading = False
@@ -60,16 +53,6 @@ class Connection:
         self._polite = False  # lingers before it closes
         self._ended = False  # the client has sent all it will
         self._closed = False
-        # The request that is being received:
-        self._received_since: float | None = None
-        self._head_bytes: int | None = None
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._exchange: Exchange | None = None
-        self._delegate: HTTPMessageDelegate | None = None
-        self._chunks: list[bytes] = []
-        self._body_bytes = 0
-        self._held_bytes = 0
 
     # Input
 
@@ -85,40 +68,48 @@ class Connection:
         if not size:
             return self._end()
         if not self._linger_until:
-            self._feed(buffer[:size])
+            self._quiet_since = time.monotonic()
+            try:
+                self._parser.feed(buffer[:size])
+                self._hold(self._parser.held_bytes)
+            except EndOfRequests:
+                self._stopped = self._polite = True
+            except Problem as problem:
+                self._refuse(problem)
         return self._watch_input()
 
-    def _feed(self, data: memoryview) -> None:
-        self._read_at = self._quiet_since = time.monotonic()
-        continued = self._head_bytes is not None
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._stopped = self._polite = True
-        except httptools.HttpParserCallbackError as error:
-            raise error.__context__ or error from None
-        except httptools.HttpParserError as error:
-            self._refuse(Problem(HTTPStatus.BAD_REQUEST, f"malformed HTTP request: {error}"))
-        if continued and self._head_bytes is not None:
-            self._head_bytes += len(data)
-            self._check_head(self._head_bytes)
-        held = self._body_bytes if self._exchange is not None else 0
-        if held != self._held_bytes:
-            self._hold(held)
+    def begin(self, exchange: Exchange) -> None:
+        """A request's head has come in: its answer has a place in the order from now on."""
+        self._exchanges.append(exchange)
+
+    def complete(self, exchange: Exchange, body: bytes) -> None:
+        """All of a request has come in."""
+        if not exchange.keep_alive:
+            self._stopped = True
+        if isinstance(exchange, PostExchange):
+            try:
+                self._server.take_post(exchange, body)
+            except Problem as problem:
+                self.answer(exchange, problem)
+        elif isinstance(exchange, TornadoExchange):
+            try:
+                exchange.run(self._server.application, body)
+            except HTTPInputError as error:
+                self.answer(exchange, Problem(HTTPStatus.BAD_REQUEST, str(error)))
 
     def _hold(self, held: int) -> None:
-        """Account for the body of a request that is still coming in."""
-        self._server.receiving_bytes += held - self._held_bytes
-        self._held_bytes = held
-        if held and self._server.receiving_bytes > self._server.limits.receiving_bytes:
-            self._refuse(unavailable("too many requests are being received"))
+        """Account for the body of a request that is still coming in. Raises Problem."""
+        if held != self._held_bytes:
+            self._server.receiving_bytes += held - self._held_bytes
+            self._held_bytes = held
+            if held and self._server.receiving_bytes > self._server.limits.receiving_bytes:
+                raise unavailable("too many large requests are being received")
 
     def _end(self) -> None:
         """The client sends no more; it may still be waiting for answers."""
         self._ended = True
-        if self._exchange is not None:  # cut off in the middle
-            self._exchanges.pop()
-            self._exchange = None
+        if self._parser.exchange is not None and not self._stopped:
+            self._exchanges.pop()  # cut off in the middle
         if self._linger_until or not (self._exchanges or self._unsent):
             self.close()
         else:
@@ -142,123 +133,6 @@ class Connection:
                 self._server.loop.add_reader(self._fd, self.readable)
             else:
                 self._server.loop.remove_reader(self._fd)
-
-    # What httptools calls, in this order for each request
-
-    def on_message_begin(self) -> None:
-        if self._stopped:
-            return
-        self._received_since = self._read_at
-        self._head_bytes = 0
-        self._url = b""
-        self._headers = []
-        self._chunks = []
-        self._body_bytes = 0
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        if self._stopped:
-            return
-        self._head_bytes = None
-        parser = self._parser
-        version = parser.get_http_version()
-        keep_alive = parser.should_keep_alive()
-        path = self._url if self._url.startswith(b"/") else _origin_form(self._url)
-        is_post = parser.get_method() == b"POST" and path.partition(b"?")[0] == b"/events"
-        if is_post:
-            self._exchange = PostExchange(self, version, keep_alive)
-        else:
-            self._exchange = TornadoExchange(self, version, keep_alive, self._remote_ip)
-        self._exchanges.append(self._exchange)
-        self._check_headers(version)
-        if not is_post and not self._stopped:
-            self._begin_tornado(path.decode("latin-1"), version)
-
-    def on_body(self, chunk: bytes) -> None:
-        if self._stopped:
-            return
-        self._chunks.append(chunk)
-        self._body_bytes += len(chunk)
-        if self._body_bytes > self._server.limits.body_bytes:
-            self._refuse(self._too_large())
-
-    def on_message_complete(self) -> None:
-        exchange = self._exchange
-        if self._stopped or exchange is None:
-            return
-        self._received_since = None
-        self._exchange = None
-        if not exchange.keep_alive:
-            self._stopped = True
-        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        if isinstance(exchange, PostExchange):
-            try:
-                self._server.take_post(exchange, body)
-            except Problem as problem:
-                self.answer(exchange, problem)
-        elif self._delegate is not None:
-            delegate, self._delegate = self._delegate, None
-            if body:
-                delegate.data_received(body)
-            delegate.finish()
-
-    def _check_headers(self, version: str) -> None:
-        """Limits, and what HTTP/1.1 demands of a request's headers."""
-        hosts = head = 0
-        for name, value in self._headers:
-            head += len(name) + len(value)
-            name = name.lower()
-            if name == b"host":
-                hosts += 1
-            elif name == b"content-length":
-                if int(value) > self._server.limits.body_bytes:
-                    return self._refuse(self._too_large())
-            elif name == b"expect" and value.lower() == b"100-continue" and version == "1.1":
-                self._exchanges[-1].output = CONTINUE
-        if version == "1.1" and hosts != 1:
-            return self._refuse(
-                Problem(HTTPStatus.BAD_REQUEST, f"an HTTP/1.1 request has one Host, not {hosts}")
-            )
-        self._check_head(head + len(self._url))
-        if self._exchanges[-1].output:
-            self.flush()
-        return None
-
-    def _check_head(self, size: int) -> None:
-        if size > self._server.limits.header_bytes:
-            self._refuse(
-                Problem(
-                    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                    f"request line and headers may have {self._server.limits.header_bytes} bytes",
-                )
-            )
-
-    def _too_large(self) -> Problem:
-        return Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"the body may have {self._server.limits.body_bytes} bytes; send fewer events at once",
-        )
-
-    def _begin_tornado(self, path: str, version: str) -> None:
-        exchange = self._exchange
-        assert isinstance(exchange, TornadoExchange)  # noqa: S101 - for the type checker
-        method = self._parser.get_method().decode()
-        exchange.is_head = method == "HEAD"
-        try:
-            headers = HTTPHeaders()
-            for name, value in self._headers:
-                headers.add(name.decode("latin-1"), value.decode("latin-1"))
-            self._delegate = self._server.application.start_request(self, exchange)
-            self._delegate.headers_received(
-                RequestStartLine(method, path, f"HTTP/{version}"), headers
-            )
-        except HTTPInputError as error:
-            self._refuse(Problem(HTTPStatus.BAD_REQUEST, f"malformed HTTP request: {error}"))
 
     # Output
 
@@ -346,12 +220,10 @@ class Connection:
         """Answer a request that can't be served, and serve no other after it."""
         if self._stopped:
             return
-        exchange = self._exchange
+        exchange = self._parser.exchange
         if exchange is None:
             exchange = Exchange(self, "1.1", keep_alive=False)
             self._exchanges.append(exchange)
-        self._exchange = self._delegate = None
-        self._received_since = self._head_bytes = None
         self._stopped = self._polite = True
         exchange.keep_alive = False
         exchange.output = b""  # in place of 100 Continue
@@ -359,30 +231,27 @@ class Connection:
 
     def check(self, now: float) -> None:
         """Close or refuse what has taken too long; called about once a second."""
-        limits = self._server.limits
-        quiet = now - self._quiet_since
+        allowed = self._server.limits.request_seconds
+        since = self._parser.receiving_since
         if self._linger_until:
             if now >= self._linger_until:
                 self.close()
         elif self._unsent:
-            if quiet > limits.request_seconds:
+            if now - self._quiet_since > allowed:
                 self.lose()
-        elif self._received_since is not None:
-            if now - self._received_since > limits.request_seconds:
-                self._refuse(
-                    Problem(
-                        HTTPStatus.REQUEST_TIMEOUT,
-                        f"the request was not complete after {limits.request_seconds:g} s",
-                    )
-                )
-        elif not self._exchanges:
-            allowed = limits.idle_seconds
-            if self._server.draining:
-                allowed = min(allowed, DRAIN_QUIET_SECONDS)
-            elif now >= self._retire_at:
-                allowed = min(allowed, QUIET_SECONDS)
-            if quiet > allowed:
-                self.close()
+        elif since is not None:
+            if now - since > allowed:
+                detail = f"the request was not complete after {allowed:g} s"
+                self._refuse(Problem(HTTPStatus.REQUEST_TIMEOUT, detail))
+        elif not self._exchanges and now - self._quiet_since > self._quiet_allowed(now):
+            self.close()
+
+    def _quiet_allowed(self, now: float) -> float:
+        """How long the connection may be idle."""
+        allowed = self._server.limits.idle_seconds
+        if self._server.draining:
+            return min(allowed, DRAIN_QUIET_SECONDS)
+        return min(allowed, QUIET_SECONDS) if now >= self._retire_at else allowed
 
     def _finish(self) -> None:
         """All that was owed is sent: close, politely where the client may still be sending."""
@@ -411,15 +280,6 @@ class Connection:
             self._server.loop.remove_reader(self._fd)
         if self._writing:
             self._server.loop.remove_writer(self._fd)
-        self._exchange = None
         self._server.receiving_bytes -= self._held_bytes
         self._sock.close()
         self._server.closed(self)
-
-
-def _origin_form(target: bytes) -> bytes:
-    """`http://host/path?query`, which proxies send, as `/path?query`; other targets unchanged."""
-    scheme, separator, rest = target.partition(b"://")
-    if not separator or scheme.lower() not in (b"http", b"https"):
-        return target
-    return b"/" + rest.partition(b"/")[2]

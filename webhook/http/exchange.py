@@ -8,7 +8,13 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tornado.httputil import HTTPConnection, HTTPHeaders, RequestStartLine, ResponseStartLine
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPServerConnectionDelegate,
+    RequestStartLine,
+    ResponseStartLine,
+)
 
 from webhook.events import Event
 from webhook.http.response import connection_header, head
@@ -52,15 +58,23 @@ class _Context:
 class TornadoExchange(Exchange, HTTPConnection):
     """Any other request: answered by a `tornado.web.Application` through Tornado's interface."""
 
-    def __init__(
-        self, connection: "Connection", version: str, keep_alive: bool, remote_ip: str
-    ) -> None:
+    start_line: RequestStartLine
+    headers: HTTPHeaders
+
+    def __init__(self, connection: "Connection", version: str, keep_alive: bool) -> None:
         super().__init__(connection, version, keep_alive)
-        self.context = _Context(remote_ip)
+        self.context = _Context(connection.remote_ip)
         self.no_keep_alive = False
-        self.is_head = False
         self._chunked = False
         self._close_callback: Callable[[], object] | None = None
+
+    def run(self, application: HTTPServerConnectionDelegate, body: bytes) -> None:
+        """Give the request to `application`. Raises HTTPInputError."""
+        delegate = application.start_request(self.connection, self)
+        delegate.headers_received(self.start_line, self.headers)
+        if body:
+            delegate.data_received(body)
+        delegate.finish()
 
     def set_close_callback(self, callback: Callable[[], object] | None) -> None:
         """Tornado's hook for a client that goes away before its answer."""
@@ -83,7 +97,7 @@ class TornadoExchange(Exchange, HTTPConnection):
         sized = (
             "Content-Length" in headers
             or "Transfer-Encoding" in headers
-            or self.is_head
+            or self.start_line.method == "HEAD"
             or start_line.code in (204, 304)
         )
         if not sized and self.version == "1.1":

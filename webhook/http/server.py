@@ -11,6 +11,7 @@ import resource
 import socket
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +88,7 @@ class HttpServer:
         self._listener: socket.socket
         self._accepting = False
         self._sweeper: asyncio.Task[None]
+        self._all_gone: asyncio.Future[None] | None = None
 
     def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen; the address that was bound. Raises OSError."""
@@ -131,9 +133,10 @@ class HttpServer:
         Ends after `seconds` at the latest. New connections are still accepted.
         """
         self.draining = True
-        deadline = time.monotonic() + seconds
-        while self.connections and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
+        if self.connections:
+            self._all_gone = self.loop.create_future()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_gone, seconds)
 
     def stop(self) -> None:
         """Close everything."""
@@ -146,6 +149,8 @@ class HttpServer:
     def closed(self, connection: Connection) -> None:
         """Called by a connection that has closed."""
         self.connections.discard(connection)
+        if self._all_gone is not None and not self.connections and not self._all_gone.done():
+            self._all_gone.set_result(None)
         if not self._accepting and self._listener.fileno() >= 0:
             self._accept_more()
 

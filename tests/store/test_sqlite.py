@@ -1,0 +1,203 @@
+"""What only the SQLite store promises: one process, one file, damage and full disks."""
+
+import asyncio
+import errno
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.receiver import EVENT, Receiver
+from tests.support.rows import query, rows
+from tests.support.strace import needs_strace
+from tests.support.waiting import wait_for
+from webhook.events import Event
+from webhook.store.sqlite import SqliteStore
+
+EXIT_START_FAILED = 3
+RETENTION_SECONDS = 3600
+
+
+def assert_refused(path: Path, words: str) -> None:
+    """A receiver does not start on `path`, says why, and leaves the file as it was."""
+    before = path.read_bytes()
+    receiver = Receiver(path).launch()
+    assert receiver.wait() == EXIT_START_FAILED
+    assert words in receiver.log
+    assert str(path) in receiver.log
+    assert path.read_bytes() == before
+
+
+def test_a_second_process_on_the_same_file_is_refused(receiver: Receiver, store_path: Path) -> None:
+    other = Receiver(store_path).launch()
+    assert other.wait() == EXIT_START_FAILED
+    assert f"in use by another receiver (process {receiver.pid})" in other.log
+    assert receiver.post().status == 200
+
+
+def test_the_lock_of_a_killed_process_is_free(store_path: Path) -> None:
+    receiver = Receiver(store_path).start()
+    receiver.kill()
+    with Receiver(store_path) as after:
+        assert after.post().status == 200
+
+
+def test_a_file_that_is_no_database_is_refused(store_path: Path) -> None:
+    store_path.write_text("the shopping list\n" * 1000)
+    assert_refused(store_path, "not a SQLite file")
+
+
+def test_another_applications_database_is_refused(store_path: Path) -> None:
+    with closing(sqlite3.connect(store_path)) as db:
+        db.executescript("CREATE TABLE songs (title TEXT); INSERT INTO songs VALUES ('x')")
+    assert_refused(store_path, "another application")
+
+
+def test_a_newer_schema_is_refused(store_path: Path) -> None:
+    with Receiver(store_path):
+        pass
+    with closing(sqlite3.connect(store_path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    assert_refused(store_path, "schema version 99")
+
+
+def test_a_damaged_file_is_refused(store_path: Path) -> None:
+    with Receiver(store_path) as receiver:
+        for _ in range(20):
+            receiver.post_many(1000)
+    size = store_path.stat().st_size
+    with store_path.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(b"\xde\xad\xbe\xef" * 4096)
+    assert_refused(store_path, "damaged")
+
+
+def test_an_empty_file_is_a_new_store(store_path: Path) -> None:
+    store_path.touch()
+    with Receiver(store_path) as receiver:
+        assert receiver.post().status == 200
+
+
+def test_expired_events_go_in_small_steps_and_leave_the_rest(tmp_path: Path) -> None:
+    """First while nothing is written, then along with writes."""
+    path = tmp_path / "events.db"
+    start = 1_800_000_000.0
+    now = start
+
+    def batch(second: float, count: int) -> list[Event]:
+        return [Event(int(second * 1e6), "a", None, '{"type": "a"}')] * count
+
+    async def test() -> None:
+        nonlocal now
+        store = SqliteStore(path, RETENTION_SECONDS, now=lambda: now)
+        await store.open()
+        try:
+            await store.write(batch(start, 2500))
+            now = start + RETENTION_SECONDS
+            await store.write(batch(now, 100))
+            assert rows(path) == 2600
+
+            now += 1  # the first 2,500 are expired now
+            deadline = time.monotonic() + 20
+            while rows(path) > 100:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+            assert rows(path) == 100
+
+            now += RETENTION_SECONDS + 1
+            await store.write(batch(now, 60))
+            assert rows(path) == 60
+            assert await store.counts_since(0) == {int(now): 60}
+        finally:
+            await store.close()
+
+    asyncio.run(test())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 4 MB."""
+    image, mount = tmp_path / "disk.img", tmp_path / "disk"
+    mount.mkdir()
+    with image.open("wb") as file:
+        file.truncate(4 << 20)
+    if shutil.which("mkfs.ext4") is None:
+        pytest.skip("mkfs.ext4 (e2fsprogs) is not installed")
+    subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", image], check=True)
+    mounted = subprocess.run(
+        ["mount", "-o", "loop", image, mount], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no loop device can be mounted here: {mounted.stderr.strip()}")
+    yield mount
+    subprocess.run(["umount", mount], check=True)
+
+
+def fill(ballast: Path) -> None:
+    """Write until the disk is full."""
+    try:
+        with ballast.open("wb") as file:
+            while True:
+                file.write(b"x" * 4096)
+                file.flush()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+
+
+def test_a_full_disk_is_503_and_heals_by_itself(small_disk: Path) -> None:
+    path = small_disk / "events.db"
+    ballast = small_disk / "ballast"
+    with Receiver(path, expect_errors=True) as receiver:
+        receiver.post_many(10)
+        acknowledged = 10
+        fill(ballast)
+        refused = None
+        for _ in range(500):
+            answer = receiver.post([EVENT] * 100)
+            if answer.status != 200:
+                refused = answer
+                break
+            acknowledged += 100
+        assert refused is not None
+        assert refused.status == 503
+        assert refused.headers["Retry-After"] == "1"
+        assert receiver.count() == acknowledged
+        ballast.unlink()
+        wait_for(lambda: receiver.get("/ready").status == 200, "ready again")
+        receiver.post_many(10)
+        acknowledged += 10
+        assert receiver.count() == rows(path) == acknowledged
+        assert receiver.log.count("can't write to") == receiver.log.count("works again") == 1
+
+
+@needs_strace
+def test_a_failed_sync_of_a_commit_is_unknown_and_the_next_write_works(store_path: Path) -> None:
+    """One sync of the log fails with EIO, as a dying disk would have it."""
+    strace = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync")
+    fault = ("-e", "inject=fdatasync:error=EIO:when=9")
+    with Receiver(store_path, command=(*strace, *fault), expect_errors=True) as receiver:
+        answers = [receiver.post() for _ in range(12)]
+        failed = [answer for answer in answers if answer.status != 200]
+        assert len(failed) == 1
+        assert failed[0].status == 503
+        assert failed[0].json["stored"] == "unknown"
+        stored = rows(store_path)
+        assert stored in {11, 12}
+        assert receiver.count() == stored
+        assert receiver.get("/ready").status == 200
+
+
+def test_an_operator_can_read_it_with_sqlite3(receiver: Receiver, store_path: Path) -> None:
+    receiver.post_many(3)
+    receiver.post({"type": "call.finished", "call_id": "9"})
+    assert query(store_path, "SELECT type, count(*) FROM events GROUP BY type ORDER BY 1") == [
+        ("call.finished", 1),
+        ("call.new", 3),
+    ]
+    assert query(store_path, "SELECT sum(events) FROM counts") == [(4,)]

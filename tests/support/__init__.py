@@ -1,0 +1,1 @@
+"""What tests share: real processes, raw sockets, direct looks into the store."""

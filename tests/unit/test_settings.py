@@ -1,0 +1,48 @@
+"""Settings from the environment."""
+
+import pytest
+
+from webhook.settings import Settings, SettingsError, settings_help, unknown_variables
+
+
+def test_nothing_set_gives_the_documented_defaults() -> None:
+    settings = Settings.from_env({})
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+    assert settings.window_seconds == 1800
+    assert settings.retention_seconds == 604_800
+
+
+def test_each_setting_is_read_as_its_type() -> None:
+    settings = Settings.from_env(
+        {"WEBHOOK_ADDRESS": "[::1]:0", "WEBHOOK_DRAIN_SECONDS": "2.5", "WEBHOOK": "http://x"}
+    )
+    assert (settings.host, settings.port, settings.drain_seconds) == ("::1", 0, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("WEBHOOK_WINDOW_SECONDS", "1.5", "a whole number"),
+        ("WEBHOOK_WINDOW_SECONDS", "-1", "more than 0"),
+        ("WEBHOOK_MAX_EVENTS_PER_SECOND", "-1", "0 or more"),
+        ("WEBHOOK_IDLE_SECONDS", "inf", "a finite number"),
+        ("WEBHOOK_ADDRESS", "localhost", "host:port"),
+        ("WEBHOOK_RETENTION_SECONDS", "2099", "at least 2100"),
+        ("WEBHOOK_MAX_HELD_BYTES", "1000", "WEBHOOK_MAX_BODY_BYTES"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(variable: str, value: str, allowed: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({variable: value})
+    assert f"{variable}={value}" in str(caught.value)
+    assert allowed in str(caught.value)
+
+
+def test_unknown_variables_are_found_with_what_they_resemble() -> None:
+    assert unknown_variables(
+        {"WEBHOOK_WINDOW_SECOND": "5", "WEBHOOK": "http://x", "WEBHOOK_STORE": "y", "PATH": "z"}
+    ) == {"WEBHOOK_WINDOW_SECOND": "WEBHOOK_WINDOW_SECONDS"}
+
+
+def test_the_help_names_every_setting() -> None:
+    assert "WEBHOOK_WINDOW_SECONDS=1800\n" in settings_help()

@@ -1,0 +1,296 @@
+"""HTTP/1.x as clients really speak it, byte by byte over raw sockets."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.raw_http import RawConnection, post
+from tests.support.receiver import Receiver
+from tests.support.rows import bodies, rows
+from tests.support.waiting import wait_for
+
+EVENT = b'{"type": "call.new"}'
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    """One receiver for the tests that leave no trace but events."""
+    with Receiver(tmp_path_factory.mktemp("protocol") / "events.db") as running:
+        yield running
+
+
+@pytest.fixture
+def connection(shared: Receiver) -> Iterator[RawConnection]:
+    with RawConnection(shared.port) as raw:
+        yield raw
+
+
+@pytest.fixture
+def brisk(store_path: Path) -> Iterator[Receiver]:
+    """A receiver with short times and small limits."""
+    with Receiver(
+        store_path,
+        request_seconds=1,
+        idle_seconds=1,
+        max_body_bytes=10_000,
+        max_header_bytes=2_000,
+    ) as running:
+        yield running
+
+
+def test_keep_alive_serves_many_requests_on_one_connection(connection: RawConnection) -> None:
+    for _ in range(10):
+        connection.send(post(EVENT))
+        answer = connection.answer()
+        assert answer.status == 200
+        assert answer.json == {"accepted": 1}
+        assert "connection" not in answer.headers
+
+
+def test_pipelined_requests_are_answered_in_order(connection: RawConnection) -> None:
+    """A mix of stored events, arrays, errors and pages: each answer in its request's place."""
+    get = b"GET /health HTTP/1.1\r\nHost: test\r\n\r\n"
+    connection.send(
+        post(EVENT) + get + post(b"[" + EVENT + b"," + EVENT + b"]") + post(b"no json") + get
+        + post(EVENT)
+    )  # fmt: skip
+    answers = [connection.answer() for _ in range(6)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 400, 200, 200]
+    assert answers[1].json == {"status": "alive"}
+    assert answers[2].json == {"accepted": 2}
+
+
+def test_a_thousand_pipelined_requests_are_all_answered(connection: RawConnection) -> None:
+    connection.send(post(EVENT) * 1000)
+    assert [connection.answer().status for _ in range(1000)] == [200] * 1000
+
+
+def test_connection_close_is_honoured_and_the_server_closes_first(
+    connection: RawConnection,
+) -> None:
+    connection.send(post(EVENT, "Connection: close"))
+    answer = connection.answer()
+    assert answer.status == 200
+    assert answer.headers["connection"] == "close"
+    assert connection.at_end()
+
+
+def test_what_follows_a_request_with_connection_close_is_ignored(shared: Receiver) -> None:
+    stored = shared.metric('webhook_events_total{outcome="stored"}')
+    with RawConnection(shared.port) as raw:
+        raw.send(post(EVENT, "Connection: close") + post(EVENT))
+        assert raw.answer().status == 200
+        assert raw.at_end()
+    assert shared.metric('webhook_events_total{outcome="stored"}') == stored + 1
+
+
+def test_expect_100_continue(connection: RawConnection) -> None:
+    head, _, body = post(EVENT, "Expect: 100-continue").partition(b"\r\n\r\n")
+    connection.send(head + b"\r\n\r\n")
+    assert connection.answer().status == 100
+    connection.send(body)
+    assert connection.answer().status == 200
+
+
+def test_expect_100_continue_after_a_pipelined_request_keeps_the_order(
+    connection: RawConnection,
+) -> None:
+    head, _, body = post(EVENT, "Expect: 100-continue").partition(b"\r\n\r\n")
+    connection.send(post(EVENT) + head + b"\r\n\r\n")
+    assert [connection.answer().status for _ in range(2)] == [200, 100]
+    connection.send(body)
+    assert connection.answer().status == 200
+
+
+def test_a_body_too_large_is_refused_before_it_is_sent(shared: Receiver) -> None:
+    with RawConnection(shared.port) as raw:
+        raw.send(
+            b"POST /events HTTP/1.1\r\nHost: test\r\nContent-Length: 2000000\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        answer = raw.answer()
+        assert answer.status == 413
+        assert answer.headers["connection"] == "close"
+        assert raw.at_end()
+
+
+def test_a_chunked_body(connection: RawConnection) -> None:
+    connection.send(
+        b"POST /events HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b'8\r\n{"type":\r\nc\r\n "call.new"}\r\n0\r\n\r\n'
+    )
+    assert connection.answer().status == 200
+    connection.send(post(EVENT))
+    assert connection.answer().status == 200
+
+
+def test_a_chunked_body_too_large(brisk: Receiver) -> None:
+    with RawConnection(brisk.port) as raw:
+        raw.send(b"POST /events HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
+        raw.send(b"2000\r\n" + b" " * 0x2000 + b"\r\n" + b"2000\r\n" + b" " * 0x2000 + b"\r\n")
+        assert raw.answer().status == 413
+
+
+def test_http_1_0_closes_unless_asked_to_keep_alive(shared: Receiver) -> None:
+    with RawConnection(shared.port) as raw:
+        raw.send(post(EVENT, version="1.0"))
+        assert raw.answer().status == 200
+        assert raw.at_end()
+    with RawConnection(shared.port) as raw:
+        for _ in range(2):
+            raw.send(post(EVENT, "Connection: keep-alive", version="1.0"))
+            answer = raw.answer()
+            assert (answer.status, answer.headers["connection"]) == (200, "keep-alive")
+
+
+def test_a_request_byte_by_byte(connection: RawConnection) -> None:
+    connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for byte in post(EVENT):
+        connection.send(bytes([byte]))
+    assert connection.answer().status == 200
+
+
+def test_a_half_closed_client_gets_its_answers(connection: RawConnection) -> None:
+    connection.send(post(EVENT) * 3)
+    connection.socket.shutdown(socket.SHUT_WR)
+    assert [connection.answer().status for _ in range(3)] == [200] * 3
+    assert connection.at_end()
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_request_stores_nothing(
+    brisk: Receiver, store_path: Path
+) -> None:
+    with RawConnection(brisk.port) as raw:
+        raw.send(post(EVENT)[:-3])
+        raw.socket.shutdown(socket.SHUT_WR)
+        assert raw.at_end()
+    assert brisk.post().status == 200
+    assert rows(store_path) == 1
+
+
+def test_a_client_that_resets_after_sending_harms_nobody(brisk: Receiver, store_path: Path) -> None:
+    linger_none = b"\1\0\0\0\0\0\0\0"  # struct linger: on, 0 s; close sends a reset
+    for _ in range(20):
+        with RawConnection(brisk.port) as raw:
+            raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_none)
+            raw.send(post(EVENT))
+    assert brisk.post().status == 200
+    assert brisk.count() == rows(store_path)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"hello\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
+        b"POST /events HTTP/9.9\r\nHost: test\r\n\r\n",
+        b"POST /events HTTP/1.1\r\nHost: test\r\nContent-Length: many\r\n\r\n",
+        b"POST /events HTTP/1.1\r\nHost: test\r\nContent-Length: -1\r\n\r\n",
+        b"POST /events HTTP/1.1\r\nHost: test\r\nbad header\r\n\r\n",
+        b"POST /events HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
+        b"POST /events HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 2\r\n\r\n{}",
+        b"GET /health HTTP/1.1\r\n\r\n",
+        # Request smuggling:
+        post(b"0\r\n\r\n", "Transfer-Encoding: chunked"),
+    ],
+)
+def test_a_malformed_request_is_told_so_and_closed(shared: Receiver, request_bytes: bytes) -> None:
+    with RawConnection(shared.port) as raw:
+        raw.send(request_bytes)
+        answer = raw.answer()
+        assert answer.status == 400
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["connection"] == "close"
+        assert answer.json["detail"]
+        assert raw.at_end()
+
+
+def test_a_malformed_request_after_good_ones_takes_nothing_from_them(
+    connection: RawConnection,
+) -> None:
+    connection.send(post(EVENT) * 2 + b"garbage\r\n\r\n")
+    assert [connection.answer().status for _ in range(3)] == [200, 200, 400]
+
+
+def test_the_absolute_form_of_a_target(connection: RawConnection) -> None:
+    connection.send(post(EVENT, path="http://test/events"))
+    assert connection.answer().status == 200
+
+
+def test_a_query_is_ignored(connection: RawConnection) -> None:
+    connection.send(post(EVENT, path="/events?source=teravoz"))
+    assert connection.answer().status == 200
+
+
+def test_an_upgrade_is_not_taken(connection: RawConnection) -> None:
+    connection.send(
+        b"GET /health HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    )
+    assert connection.answer().status == 200
+
+
+def test_head_has_no_body(connection: RawConnection) -> None:
+    connection.send(b"HEAD / HTTP/1.1\r\nHost: test\r\n\r\n")
+    line = connection.socket.recv(100_000)
+    assert line.startswith(b"HTTP/1.1 200 OK")
+    assert line.endswith(b"\r\n\r\n")
+
+
+def test_headers_too_large_at_once_and_in_pieces(brisk: Receiver) -> None:
+    head = b"POST /events HTTP/1.1\r\nHost: test\r\nX: " + b"x" * 3_000
+    with RawConnection(brisk.port) as raw:
+        raw.send(head + b"\r\n\r\n")
+        assert raw.answer().status == 431
+    with RawConnection(brisk.port) as raw:
+        raw.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(head), 100):
+            raw.send(head[start : start + 100])
+            time.sleep(0.001)  # in pieces, not in one
+        assert raw.answer().status == 431
+
+
+def test_a_request_that_takes_too_long(brisk: Receiver) -> None:
+    with RawConnection(brisk.port) as raw:
+        raw.send(post(EVENT)[:-3])
+        answer = raw.answer()
+        assert answer.status == 408
+        assert raw.at_end()
+
+
+def test_an_idle_connection_is_closed(brisk: Receiver) -> None:
+    with RawConnection(brisk.port) as raw:
+        assert raw.at_end()
+
+
+def test_a_client_that_does_not_read_is_dropped_and_bounded(brisk: Receiver) -> None:
+    """Answers that nobody reads stop the reading of requests: memory does not grow."""
+    with RawConnection(brisk.port) as raw:
+        raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.socket.settimeout(1)
+        requests = b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n" * 100
+        with suppress(OSError):  # blocked, or already dropped
+            for _ in range(2_000):
+                raw.send(requests)
+            pytest.fail("the receiver read on without end")
+        wait_for(lambda: brisk.metric("webhook_open_connections") == 1, "the client is dropped")
+
+
+def test_bodies_are_kept_verbatim(brisk: Receiver, store_path: Path) -> None:
+    texts = [
+        '{"type":"a","x": 1.0,  "y":"\\u00e9\\ud83d\\ude00 é😀 \\"\\\\","type2":null}',
+        ' {\n "type" : "call.new" , "deep":[[{"a":[]}]] } ',
+        '{"type":"unknown.type","big":123456789012345678901234567890}',
+    ]
+    with RawConnection(brisk.port) as raw:
+        for text in texts:
+            raw.send(post(text.encode()))
+            assert raw.answer().status == 200
+        raw.send(post(("[" + texts[0] + ",\n" + texts[2] + "]").encode()))
+        assert raw.answer().json == {"accepted": 2}
+    assert bodies(store_path) == [*texts, texts[0], texts[2]]
+    assert [json.loads(body)["type"] for body in bodies(store_path)][2] == "unknown.type"
