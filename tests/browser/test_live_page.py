@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import WAIT_MS, Witness
-from tests.support.receiver import REPOSITORY, Receiver
+from tests.support.receiver import Receiver
+from webhook.process import REPOSITORY
 
 expect.set_options(timeout=WAIT_MS)
 

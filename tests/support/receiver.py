@@ -1,22 +1,17 @@
-"""A receiver as a process of its own, as users run it."""
+"""A receiver in a process of its own, and requests to it."""
 
 import json
-import os
-import re
 import signal
-import subprocess
-import sys
-import threading
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from tests.support.waiting import wait_for
+from webhook.process import ReceiverProcess
 
-REPOSITORY = Path(__file__).parents[2]
 EVENT = {"call_id": "1463669263.30033", "type": "call.new"}
 
 
@@ -33,11 +28,10 @@ class Answer:
         return json.loads(self.body)
 
 
-class Receiver:
-    """`python -m webhook` on a port that the kernel picks, with `WEBHOOK_...` settings.
+class Receiver(ReceiverProcess):
+    """A receiver on `store` (a path or a URL) that also fails the test if it logged an error.
 
-    Settings are given without their prefix, in any case: `window_seconds=10`. The context manager
-    stops it, and fails if it logged an error that `expect_errors` did not allow.
+    Settings are keywords: `window_seconds=10`.
     """
 
     def __init__(
@@ -45,93 +39,12 @@ class Receiver:
         store: Path | str,
         *,
         expect_errors: bool = False,
-        command: tuple[str, ...] = (),
-        environ: dict[str, str] | None = None,
+        command: Sequence[str] = (),
         **settings: object,
     ) -> None:
         url = store if isinstance(store, str) else f"sqlite:///{store}"
-        given = {"ADDRESS": "127.0.0.1:0", "STORE": url}
-        given |= {name.upper(): str(value) for name, value in settings.items()}
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("WEBHOOK")}
-        self._environ = inherited | {f"WEBHOOK_{k}": v for k, v in given.items()} | (environ or {})
-        self._command = [*command, sys.executable, "-m", "webhook"]
+        super().__init__({"store": url, **settings}, command=command)
         self._expect_errors = expect_errors
-        self._log: list[str] = []
-        self.process: subprocess.Popen[str]
-        self.url = ""
-
-    @property
-    def log(self) -> str:
-        return "".join(self._log)
-
-    @property
-    def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
-
-    @property
-    def pid(self) -> int:
-        """The process of the receiver itself, also where a tracer started it."""
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return int(children[0]) if children else pid
-
-    def launch(self) -> Self:
-        """Start the process; it may fail to start."""
-        self.process = subprocess.Popen(
-            self._command,
-            cwd=REPOSITORY,
-            env=self._environ,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read_log, daemon=True)
-        self._reader.start()
-        return self
-
-    def start(self) -> Self:
-        """Start, and return when it listens."""
-        self.launch()
-        wait_for(lambda: self._listening() or self.process.poll() is not None, "listening")
-        if not self.url:
-            raise RuntimeError(f"the receiver did not start:\n{self.log}")
-        return self
-
-    def _listening(self) -> bool:
-        match = re.search(r"listening on (http://\S+)", self.log)
-        if match:
-            self.url = match[1]
-        return bool(match)
-
-    def _read_log(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self._log.append(line)
-
-    def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
-        os.kill(self.pid, signal.SIGKILL)
-        self.wait()
-
-    def terminate(self) -> None:
-        """SIGTERM."""
-        os.kill(self.pid, signal.SIGTERM)
-
-    def wait(self, seconds: float = 30) -> int:
-        """The exit code."""
-        code = self.process.wait(seconds)
-        self._reader.join(5)
-        if self.process.stderr is not None:
-            self.process.stderr.close()
-        return code
-
-    def stop(self) -> int:
-        """Stop it as an orchestrator would; its exit code."""
-        if self.process.poll() is None:
-            self.terminate()
-        return self.wait()
-
-    def __enter__(self) -> Self:
-        return self.start()
 
     def __exit__(
         self,
@@ -141,7 +54,7 @@ class Receiver:
     ) -> None:
         code = self.stop()
         if kind is None and not self._expect_errors:
-            faults = [line for line in self._log if " ERROR " in line or " CRITICAL " in line]
+            faults = [line for line in self._lines if " ERROR " in line or " CRITICAL " in line]
             assert not faults, f"the receiver logged errors:\n{self.log}"
             assert code in {0, -signal.SIGKILL}, f"exit code {code}:\n{self.log}"
 

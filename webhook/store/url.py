@@ -9,11 +9,19 @@ _SQLITE = "sqlite:///"
 
 
 def open_store(url: str, retention_seconds: int) -> Store:
-    """The store that `url` names, not opened yet.
+    """The store that `url` names, not opened yet. Raises StartError if it names none."""
+    path = sqlite_path(url)
+    if path is not None:
+        return SqliteStore(path, retention_seconds)
+    raise StartError(f"WEBHOOK_STORE={url!r} is not a store; use sqlite:///path/to/events.db")
 
-    `sqlite:///events.db` is a file relative to the working directory, `sqlite:////var/events.db`
-    an absolute one (SQLAlchemy's convention). Raises StartError for any other URL.
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite URL, None for other URLs.
+
+    `sqlite:///events.db` is relative to the working directory, `sqlite:////var/events.db` is
+    absolute (SQLAlchemy's convention).
     """
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
-        return SqliteStore(Path(url.removeprefix(_SQLITE)), retention_seconds)
-    raise StartError(f"WEBHOOK_STORE={url!r} is not a store; use sqlite:///path/to/events.db")
+        return Path(url.removeprefix(_SQLITE))
+    return None

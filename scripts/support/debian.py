@@ -1,0 +1,41 @@
+"""Debian packages, installed where they are missing and this user may install them."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+from support.say import say
+
+
+def can_install() -> bool:
+    """Whether this is root on a machine with apt-get."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install(packages: list[str]) -> None:
+    """Install `packages`. Raises CalledProcessError."""
+    say(f"installing Debian packages: {' '.join(packages)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-qq"], check=True, env=environment)
+    subprocess.run(
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+        check=True,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def provide(commands: Mapping[str, str]) -> None:
+    """Install the packages whose commands are missing; `commands` maps command to package.
+
+    Where they can't be installed it says so and goes on: tests that need them say what they miss.
+    """
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = sorted({p for c, p in commands.items() if shutil.which(c, path=path) is None})
+    if not missing:
+        return
+    if can_install():
+        install(missing)
+    else:
+        say(f"not installed, and this user can't install them: {' '.join(missing)}")

@@ -1,0 +1,15 @@
+"""Words to the user, on stderr; results go to stdout."""
+
+import sys
+from typing import NoReturn
+
+
+def say(text: str) -> None:
+    """What is being done."""
+    print(f"==> {text}", file=sys.stderr, flush=True)
+
+
+def fail(text: str, code: int = 1) -> NoReturn:
+    """What went wrong and what to do next; ends the script."""
+    print(f"error: {text}", file=sys.stderr, flush=True)
+    sys.exit(code)

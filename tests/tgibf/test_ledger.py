@@ -1,0 +1,156 @@
+"""The ledger: one line for every event that was started."""
+
+import asyncio
+import signal
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from tests.tgibf.generator import finish, start, tgibf
+from tests.tgibf.peer import PROBLEM, Call, Peer, acknowledge, problem
+from tgibf.ledger import LedgerError, read_ledger
+from tgibf.outcome import Outcome
+
+BURST = ("--burst-size=30", "--bursts=1", "--pause=0")
+
+
+async def of_every_kind(call: Call) -> None:
+    """Acknowledge a third, refuse a third, and leave a third in the dark."""
+    if call.number % 3 == 0:
+        await acknowledge(call)
+    elif call.number % 3 == 1:
+        await call.answer(503, problem("no"), PROBLEM)
+        call.hang_up()
+    else:
+        call.reset()
+
+
+@pytest.mark.parametrize("batch", [1, 10])
+def test_every_event_has_one_line_with_its_outcome(tmp_path: Path, batch: int) -> None:
+    path = tmp_path / "ledger"
+    with Peer(of_every_kind) as peer:
+        run = tgibf(peer.url, *BURST, f"--batch={batch}", f"--ledger={path}")
+
+    by_rest = {0: Outcome.ACKED, 1: Outcome.REFUSED, 2: Outcome.UNKNOWN}
+    expected = {
+        event["id"]: by_rest[call.number % 3] for call in peer.calls for event in call.events
+    }
+    assert run.code == 1
+    assert len(expected) == 30
+    assert len(path.read_text().splitlines()) == 30
+    assert read_ledger(path).outcomes == expected
+
+
+def test_a_ledger_with_lines_is_not_overwritten_but_may_be_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with Peer() as peer:
+        assert tgibf(peer.url, *BURST, f"--ledger={path}").code == 0
+        first = path.read_text()
+
+        refused = tgibf(peer.url, *BURST, f"--ledger={path}")
+        assert refused.code == 2
+        assert "--append-ledger" in refused.err
+        assert path.read_text() == first
+
+        assert tgibf(peer.url, *BURST, f"--ledger={path}", "--append-ledger").code == 0
+    assert path.read_text().startswith(first)
+    assert len(read_ledger(path).outcomes) == 60
+
+
+def test_a_torn_ledger_is_not_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    path.write_text("a-1 acked\na-2 ac")
+
+    run = tgibf("http://127.0.0.1:1", f"--ledger={path}", "--append-ledger")
+
+    assert run.code == 2
+    assert "torn" in run.err
+
+
+def test_lines_are_on_disk_within_a_second_while_the_run_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    answered = asyncio.Event()
+
+    async def answer_the_first_ten(call: Call) -> None:
+        if call.number > 10:
+            await answered.wait()
+        await acknowledge(call)
+
+    with Peer(answer_the_first_ten) as peer:
+        process = start(peer.url, *BURST, f"--ledger={path}", "--quiet")
+        peer.wait_for_calls(30)
+        deadline = monotonic() + 1.5
+        while len(path.read_text().splitlines()) < 10:
+            assert monotonic() < deadline, "no ten lines on disk"
+        assert process.poll() is None
+        peer.call_soon(answered.set)
+        assert finish(process).code == 0
+    assert len(read_ledger(path).outcomes) == 30
+
+
+def test_a_second_signal_settles_what_is_in_flight_as_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+
+    async def stall(_call: Call) -> None:
+        await asyncio.Event().wait()
+
+    with Peer(stall) as peer:
+        process = start(peer.url, *BURST, f"--ledger={path}", "--json")
+        peer.wait_for_calls(30)
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(Exception, match="timed out"):
+            process.wait(timeout=0.5)
+        process.send_signal(signal.SIGTERM)
+        run = finish(process)
+
+    assert run.code == 1
+    assert run.summary["errors"] == {"interrupted": 30}
+    assert list(read_ledger(path).outcomes.values()) == [Outcome.UNKNOWN] * 30
+
+
+def test_a_full_disk_breaks_the_run_off() -> None:
+    with Peer() as peer:
+        run = tgibf(peer.url, *BURST, "--ledger=/dev/full", "--quiet")
+
+    assert run.code == 1
+    assert run.err == "tgibf: the run broke off: [Errno 28] No space left on device\n"
+
+
+def test_a_torn_last_line_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    path.write_text("a-0 acked\na-1 refused\na-2 unk")
+
+    contents = read_ledger(path)
+
+    assert contents.outcomes == {"a-0": Outcome.ACKED, "a-1": Outcome.REFUSED}
+    assert contents.torn == "a-2 unk"
+
+
+def test_an_empty_ledger_has_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    path.touch()
+
+    contents = read_ledger(path)
+
+    assert contents.outcomes == {}
+    assert contents.torn is None
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("a-1 maybe", "acked, refused, unknown"),
+        ("a-1", "acked, refused, unknown"),
+        (" acked", "acked, refused, unknown"),
+        ("a-1  acked", "acked, refused, unknown"),
+        ("", "acked, refused, unknown"),
+        ("a-0 acked", "second time"),
+    ],
+)
+def test_a_malformed_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
+    path = tmp_path / "ledger"
+    path.write_text(f"a-0 acked\n{line}\na-9 acked\n")
+
+    with pytest.raises(LedgerError, match=rf"line 2: .*{reason}"):
+        read_ledger(path)

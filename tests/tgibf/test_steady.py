@@ -1,0 +1,97 @@
+"""Steady mode: the schedule, and latency that counts from it."""
+
+import asyncio
+import signal
+from time import sleep
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.tgibf.generator import finish, start, tgibf
+from tests.tgibf.peer import Call, Peer, acknowledge
+from tgibf.steady import posts_within
+
+
+def test_the_rate_is_kept_at_even_intervals() -> None:
+    with Peer() as peer:
+        run = tgibf(peer.url, "--rate=200", "--seconds=1", "--json")
+
+    assert run.code == 0
+    assert run.summary["mode"] == "steady"
+    assert run.summary["sent"] == run.summary["acked"] == 200
+    assert run.summary["bursts"] == 0
+    assert run.summary["seconds"] == pytest.approx(1, abs=0.3)
+    times = [call.at for call in peer.calls]
+    halves = sum(at < times[0] + 0.5 for at in times)
+    assert halves == pytest.approx(100, abs=30)
+
+
+def test_a_batch_counts_as_its_events() -> None:
+    with Peer() as peer:
+        run = tgibf(peer.url, "--rate=1000", "--batch=100", "--seconds=0.5", "--json")
+
+    assert run.summary["sent"] == run.summary["acked"] == 500
+    assert [len(call.events) for call in peer.calls] == [100] * 5
+
+
+def test_a_receiver_that_stalls_is_asked_on_and_its_stall_shows() -> None:
+    """Latency has the whole stall, and the events due within it have their parts of it."""
+
+    async def stall_half_a_second(call: Call) -> None:
+        remaining = peer.calls[0].at + 0.5 - call.at
+        if remaining > 0:
+            await asyncio.sleep(remaining)
+        await acknowledge(call)
+
+    with Peer(stall_half_a_second) as peer:
+        run = tgibf(peer.url, "--rate=100", "--seconds=0.8", "--json")
+
+    assert run.code == 0
+    during = [call for call in peer.calls if call.at < peer.calls[0].at + 0.4]
+    assert len(during) >= 30
+    assert run.summary["latency_ms"]["max"] >= 450
+    assert run.summary["latency_ms"]["p50"] >= 80  # 50 of 80 had 0 to 500 ms to wait
+
+
+def test_a_generator_that_falls_behind_says_so_and_counts_the_lag() -> None:
+    """The generator itself is stopped for a while: the receiver answers at once throughout."""
+    with Peer() as peer:
+        process = start(peer.url, "--rate=100", "--seconds=2", "--json")
+        peer.wait_for_calls(5)
+        process.send_signal(signal.SIGSTOP)
+        sleep(0.6)  # the length of the stop itself
+        process.send_signal(signal.SIGCONT)
+        run = finish(process)
+
+    assert run.code == 0
+    assert run.summary["acked"] == 200
+    assert run.summary["behind_ms"] >= 400
+    assert run.summary["latency_ms"]["max"] >= 400
+    assert any("fell behind" in warning for warning in run.summary["warnings"])
+
+
+def test_events_that_the_generator_never_got_to_are_reported() -> None:
+    with Peer() as peer:
+        process = start(peer.url, "--rate=100", "--seconds=0.5", "--json")
+        peer.wait_for_calls(5)
+        process.send_signal(signal.SIGSTOP)
+        sleep(1.2)  # past the end, and past the time to catch up
+        process.send_signal(signal.SIGCONT)
+        run = finish(process)
+
+    sent = run.summary["sent"]
+    assert 5 <= sent < 50
+    assert run.summary["acked"] == len(peer.calls) == sent
+    assert f"{50 - sent} events of the schedule were never sent" in run.summary["warnings"]
+
+
+@given(
+    st.integers(min_value=1, max_value=10_000),
+    st.integers(min_value=1, max_value=1000),
+    st.integers(min_value=1, max_value=1000),
+)
+def test_a_schedule_has_rate_times_seconds_events(rate: int, batch: int, seconds: int) -> None:
+    exact = -(-rate * seconds // batch)
+
+    assert posts_within(seconds, batch / rate) == exact

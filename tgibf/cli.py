@@ -1,0 +1,239 @@
+"""The command line: arguments in, settings out, exit code back."""
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tgibf.events import MAX_BATCH
+from tgibf.ledger import LedgerError
+from tgibf.run import run
+from tgibf.settings import BurstPlan, Settings, SteadyPlan
+from tgibf.target import Target, TargetError, parse_target
+
+_DESCRIPTION = """\
+Thank God It's Black Friday: POSTs call events at a webhook, as the telephony provider does, and
+accounts for every one of them. Each event is drawn at random from 40 fixed ones.
+
+burst mode (the default):
+  Burst i has i x 1000 events, every one at once, each on a connection of its own. When all are
+  answered it waits 2 s and goes on with i + 1. After a burst in which a connection failed
+  (refused, reset, closed without an answer, timed out; not an HTTP error) i steps back by 2.
+steady mode (--rate):
+  Events at even intervals, whatever the answers. Latency counts from the moment an event was due.
+
+Without --bursts or --seconds it goes on until Ctrl-C or SIGTERM. Then it starts nothing new, waits
+for the events in flight and prints the summary; a second Ctrl-C gives those up."""
+
+_EPILOG = """\
+outcomes:
+  acked    the answer was 200
+  refused  certainly not stored: no connection, or an HTTP error that says so
+  unknown  neither is certain: no full answer came, or it leaves open what became of the event
+
+examples:
+  python -m tgibf http://127.0.0.1:8080
+  python -m tgibf http://127.0.0.1:8080 --bursts 5 --seed 1
+  python -m tgibf http://127.0.0.1:8080 --burst-size 10000 --bursts 1 --json
+  python -m tgibf http://node-1:9999 http://node-2:9999 --rate 5000 --keep-alive --seconds 60
+  python -m tgibf https://example.com/hook --rate 20000 --batch 100 --ledger run.ledger
+  WEBHOOK="http://node-1:9999 http://node-2:9999" python -m tgibf
+
+exit codes:
+  0 every event was acked    1 some were refused or unknown    2 wrong usage"""
+
+
+def main(
+    arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
+) -> int:
+    """Run the command; the exit code. Raises SystemExit for --help and for wrong arguments."""
+    parser = _parser()
+    settings = parse(parser, arguments, os.environ if environment is None else environment)
+    try:
+        summary = run(settings)
+    except (TargetError, LedgerError) as error:
+        parser.error(str(error))
+    except OSError as error:
+        print(f"tgibf: the run broke off: {error}", file=sys.stderr)
+        return 1
+    print(summary.as_json() if settings.json else summary.as_text())
+    return 0 if summary.all_acked else 1
+
+
+def parse(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    environment: Mapping[str, str],
+) -> Settings:
+    """The settings in the arguments; the parser's usage error, exit code 2, if they are wrong."""
+    given = parser.parse_args(arguments)
+    for name in ("burst_size", "pause", "bursts"):
+        if given.rate is not None and getattr(given, name) is not None:
+            parser.error(f"--{name.replace('_', '-')} is for burst mode: not allowed with --rate")
+    if given.append_ledger and given.ledger is None:
+        parser.error("--append-ledger needs --ledger FILE")
+    return Settings(
+        targets=_targets(parser, given.urls, environment),
+        plan=_plan(given),
+        seconds=given.seconds,
+        batch=given.batch,
+        keep_alive=given.keep_alive,
+        timeout=given.timeout,
+        seed=given.seed,
+        ledger=given.ledger,
+        append_ledger=given.append_ledger,
+        json=given.json,
+        quiet=given.quiet,
+    )
+
+
+def _plan(given: argparse.Namespace) -> BurstPlan | SteadyPlan:
+    if given.rate is not None:
+        return SteadyPlan(given.rate)
+    default = BurstPlan()
+    return BurstPlan(
+        size=default.size if given.burst_size is None else given.burst_size,
+        pause=default.pause if given.pause is None else given.pause,
+        bursts=given.bursts,
+    )
+
+
+def _targets(
+    parser: argparse.ArgumentParser, urls: Sequence[str], environment: Mapping[str, str]
+) -> tuple[Target, ...]:
+    origin = "URL" if urls else "environment variable WEBHOOK"
+    texts = urls or environment.get("WEBHOOK", "").split()
+    if not texts:
+        parser.error("no webhook: give a URL, or set the environment variable WEBHOOK to one")
+    try:
+        return tuple(parse_target(text) for text in texts)
+    except TargetError as error:
+        parser.error(f"{origin}: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tgibf",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "urls",
+        metavar="URL",
+        nargs="*",
+        help="the webhook, http or https; several take turns; without a path it is /events;"
+        " default: the environment variable WEBHOOK, URLs separated by spaces",
+    )
+    _add_mode_arguments(parser)
+    _add_request_arguments(parser)
+    _add_report_arguments(parser)
+    return parser
+
+
+def _add_mode_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("mode")
+    group.add_argument(
+        "--burst-size", metavar="N", type=_whole(1), help="burst i has i x N events (default 1000)"
+    )
+    group.add_argument(
+        "--pause",
+        metavar="SECONDS",
+        type=_number(0, 3600),
+        help="between the last answer of a burst and the next burst (default 2)",
+    )
+    group.add_argument("--bursts", metavar="N", type=_whole(1), help="stop after N bursts")
+    group.add_argument(
+        "--rate",
+        metavar="N",
+        type=_number(0.001, 1_000_000),
+        help="steady mode, N events per second",
+    )
+    group.add_argument(
+        "--seconds",
+        metavar="N",
+        type=_number(0.001, 1_000_000),
+        help="start nothing new after N seconds",
+    )
+
+
+def _add_request_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("requests")
+    group.add_argument(
+        "--keep-alive",
+        action="store_true",
+        help="use connections again, instead of one for every POST",
+    )
+    group.add_argument(
+        "--batch",
+        metavar="N",
+        type=_whole(1, MAX_BATCH),
+        default=1,
+        help="events per POST, as a JSON array (default 1: the bare object); rates and bursts"
+        " count events all the same",
+    )
+    group.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=_number(0.1, 120),
+        default=30.0,
+        help="from the start of a POST to the end of its answer (default 30)",
+    )
+    group.add_argument(
+        "--seed",
+        metavar="N",
+        type=_whole(0),
+        help="makes the draw of events the same every time",
+    )
+
+
+def _add_report_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("report")
+    group.add_argument(
+        "--ledger",
+        metavar="FILE",
+        type=Path,
+        help='give every event a unique "id", and write a line with the id and the outcome of'
+        " each to FILE, which must be new or empty",
+    )
+    group.add_argument(
+        "--append-ledger", action="store_true", help="add to the ledger if it has lines already"
+    )
+    group.add_argument("--json", action="store_true", help="print the summary as a JSON object")
+    group.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def _whole(low: int, high: int | None = None) -> Callable[[str], int]:
+    """The parser of a whole number within bounds."""
+    allowed = f"a whole number, {low} or more" if high is None else f"{low} to {high}"
+
+    def parse_whole(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if value < low or (high is not None and value > high):
+            raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed is {allowed}")
+        return value
+
+    return parse_whole
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    """The parser of a number within bounds."""
+
+    def parse_number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not allowed; allowed is a number from {low:,g} to {high:,.0f}"
+            )
+        return value
+
+    return parse_number

@@ -1,0 +1,110 @@
+"""The ledger: a file with one line, `<id> <outcome>`, for every event that was started."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tgibf.events import event_id
+from tgibf.outcome import Outcome
+
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+
+
+class LedgerError(ValueError):
+    """A ledger that cannot be read or must not be written; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerContents:
+    """What a ledger says.
+
+    `torn` is the text of a last line without its newline, as a killed generator leaves it: that
+    event, and those that were in flight, have no outcome in `outcomes`.
+    """
+
+    outcomes: Mapping[str, Outcome]
+    torn: str | None
+
+
+class Ledger:
+    """Appends outcomes as they settle. Lines wait in memory until `flush`."""
+
+    def __init__(self, path: Path, run: str, *, append: bool) -> None:
+        """Open the file for one run, whose name starts every id.
+
+        Raises LedgerError if the file has lines and `append` is false, if it ends in a torn line,
+        or if it cannot be opened.
+        """
+        self.run = run
+        try:
+            _check(path, append=append)
+            self._file = path.open("a", encoding="ascii")
+        except OSError as error:
+            raise LedgerError(f"cannot write the ledger: {error}") from error
+        self._lines: list[str] = []
+
+    def settle(self, first: int, events: int, outcome: Outcome) -> None:
+        """Note one outcome for the events numbered `first` to `first` + `events` - 1."""
+        for number in range(first, first + events):
+            self._lines.append(f"{event_id(self.run, number)} {outcome}\n")
+
+    def flush(self) -> None:
+        """Write what has settled. Raises OSError."""
+        lines, self._lines = self._lines, []
+        self._file.writelines(lines)
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._file:
+            self.flush()
+
+
+def read_ledger(path: Path) -> LedgerContents:
+    """Read a ledger whole.
+
+    Raises LedgerError for a line that is not `<id> <outcome>` or an id that comes twice, naming
+    the line; a torn last line is not an error. Raises OSError if the file cannot be read.
+    """
+    outcomes: dict[str, Outcome] = {}
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith("\n"):
+                return LedgerContents(outcomes, line)
+            name, _, word = line[:-1].partition(" ")
+            outcome = _OUTCOMES.get(word)
+            if not name or outcome is None:
+                raise LedgerError(
+                    f"{path}, line {number}: {line[:-1]!r} is not an id, a space, and one of "
+                    f"{', '.join(_OUTCOMES)}"
+                )
+            if name in outcomes:
+                raise LedgerError(f"{path}, line {number}: the id {name!r} comes a second time")
+            outcomes[name] = outcome
+    return LedgerContents(outcomes, None)
+
+
+def _check(path: Path, *, append: bool) -> None:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            if not size:
+                return
+            file.seek(-1, os.SEEK_END)
+            torn = file.read(1) != b"\n"
+    except FileNotFoundError:
+        return
+    if not append:
+        raise LedgerError(f"{path} already has lines: choose another file, or --append-ledger")
+    if torn:
+        raise LedgerError(f"{path} ends in a torn line: choose another file, or mend that one")

@@ -1,0 +1,127 @@
+"""One run, from its settings to its summary."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
+from uuid import uuid4
+
+import uvloop
+
+from tgibf.bursts import send_bursts
+from tgibf.files_limit import connections_within, raise_limit
+from tgibf.ledger import Ledger
+from tgibf.progress import Progress
+from tgibf.sender import Sender
+from tgibf.settings import BurstPlan, Settings
+from tgibf.steady import send_steadily
+from tgibf.stop import Stop
+from tgibf.summary import Summary, summarize
+from tgibf.tally import Tally
+from tgibf.target import Endpoint, resolve
+
+_EXPIRY_INTERVAL = 0.1
+_FLUSH_INTERVAL = 0.5
+
+
+def run(settings: Settings) -> Summary:
+    """Do what the settings say; returns the account of it once everything sent has settled.
+
+    SIGINT and SIGTERM start nothing new and wait for what is in flight; a second one gives that up
+    too. Raises, before anything is sent, TargetError for a host without an address and LedgerError
+    for a ledger that must not or cannot be written; later, OSError if the ledger's disk fails.
+    """
+    endpoints = tuple(resolve(target) for target in settings.targets)
+    with _ledger(settings) as ledger:
+        return uvloop.run(_run(settings, endpoints, ledger))
+
+
+async def _run(
+    settings: Settings, endpoints: tuple[Endpoint, ...], ledger: Ledger | None
+) -> Summary:
+    tally = Tally()
+    progress = Progress(sys.stderr, tally, quiet=settings.quiet)
+    warnings: list[str] = []
+
+    def warn(text: str) -> None:
+        warnings.append(text)
+        progress.note(f"warning: {text}")
+
+    limit = connections_within(raise_limit())
+    sender = Sender(settings, endpoints, tally, ledger, max_connections=limit, warn=warn)
+    stop = Stop(settings.seconds)
+    with closing(sender.client), _stopping_on_signals(stop, sender):
+        async with (
+            _repeating(_EXPIRY_INTERVAL, sender.expire),
+            _repeating(_FLUSH_INTERVAL, ledger.flush if ledger else _nothing),
+            _repeating(progress.interval, progress.tick),
+        ):
+            await _send(settings, sender, stop, progress)
+    progress.close()
+    return summarize(
+        tally,
+        mode=settings.plan.name,
+        urls=[target.url for target in settings.targets],
+        seconds=sender.seconds,
+        warnings=warnings,
+    )
+
+
+async def _send(settings: Settings, sender: Sender, stop: Stop, progress: Progress) -> None:
+    plan = settings.plan
+    if isinstance(plan, BurstPlan):
+        await send_bursts(
+            plan, sender, stop, started=progress.begin_burst, finished=progress.finish_burst
+        )
+    else:
+        progress.activity = f"steady {plan.rate:,g}/s"
+        await send_steadily(plan, sender, stop)
+
+
+def _ledger(settings: Settings) -> Ledger | nullcontext[None]:
+    if settings.ledger is None:
+        return nullcontext()
+    return Ledger(settings.ledger, uuid4().hex, append=settings.append_ledger)
+
+
+@contextmanager
+def _stopping_on_signals(stop: Stop, sender: Sender) -> Iterator[None]:
+    """The first SIGINT or SIGTERM asks for a stop, the next ends what is in flight."""
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.called:
+            sender.client.abandon()
+        stop.now()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def _repeating(seconds: float, action: Callable[[], None]) -> AsyncIterator[None]:
+    """Call an action again and again beside the body; its exception ends the body."""
+
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            action()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(repeat())
+            yield
+            task.cancel()
+    except ExceptionGroup as group_error:
+        raise group_error.exceptions[0] from None
+
+
+def _nothing() -> None:
+    """The action of a run without a ledger."""

@@ -1,0 +1,43 @@
+"""What a run is told to do."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tgibf.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class BurstPlan:
+    """Bursts: burst i has i x `size` events; `pause` is in seconds; `bursts` None is no end."""
+
+    size: int = 1000
+    pause: float = 2.0
+    bursts: int | None = None
+
+    name = "burst"
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyPlan:
+    """A steady `rate`, in events per second."""
+
+    rate: float
+
+    name = "steady"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A run, validated. `timeout` and `seconds` are in seconds; `seconds` None is no end."""
+
+    targets: tuple[Target, ...]
+    plan: BurstPlan | SteadyPlan
+    seconds: float | None
+    batch: int
+    keep_alive: bool
+    timeout: float
+    seed: int | None
+    ledger: Path | None
+    append_ledger: bool
+    json: bool
+    quiet: bool

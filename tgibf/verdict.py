@@ -1,0 +1,60 @@
+"""The verdict on a run: what the generator was told, against what the store holds.
+
+The words are Jepsen's (https://github.com/jepsen-io/jepsen, the set checker).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tgibf.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Every id that was attempted or is stored, by what it proves.
+
+    attempted     how many ids the ledger has
+    acknowledged  how many of them were acked
+    lost          acked, and not stored: a broken promise
+    recovered     outcome unknown, and stored
+    unknown       outcome unknown, and not stored
+    unexpected    stored, though refused, or though never attempted: a broken promise
+    duplicates    stored more than once, whatever the outcome: a broken promise
+
+    `lost`, `recovered`, `unknown` and `unexpected` have no id in common; an id of `duplicates` may
+    also be recovered or unexpected.
+    """
+
+    attempted: int
+    acknowledged: int
+    lost: frozenset[str]
+    recovered: frozenset[str]
+    unknown: frozenset[str]
+    unexpected: frozenset[str]
+    duplicates: frozenset[str]
+
+    @property
+    def valid(self) -> bool:
+        """Whether every promise held."""
+        return not (self.lost or self.unexpected or self.duplicates)
+
+
+def judge(outcomes: Mapping[str, Outcome], stored: Iterable[str]) -> Verdict:
+    """Compare a ledger's outcomes with the ids found in the store.
+
+    `stored` has an id as many times as the store has it. The outcomes must be complete: events
+    that a killed generator had in flight are in no ledger, and would count as unexpected.
+    """
+    copies = Counter(stored)
+    acked = {name for name, outcome in outcomes.items() if outcome is Outcome.ACKED}
+    unknown = {name for name, outcome in outcomes.items() if outcome is Outcome.UNKNOWN}
+    return Verdict(
+        attempted=len(outcomes),
+        acknowledged=len(acked),
+        lost=frozenset(acked - copies.keys()),
+        recovered=frozenset(unknown & copies.keys()),
+        unknown=frozenset(unknown - copies.keys()),
+        unexpected=frozenset(copies.keys() - acked - unknown),
+        duplicates=frozenset(name for name, count in copies.items() if count > 1),
+    )
