@@ -9,6 +9,7 @@ from tests.support.receiver import Receiver
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rounds", type=int, default=1, help="inject each fault so many times")
     parser.addoption(
         "--update-screenshots",
         action="store_true",

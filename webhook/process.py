@@ -62,9 +62,17 @@ class ReceiverProcess:
         return int(children[0]) if children else pid
 
     def launch(self) -> Self:
-        """Start the process, without waiting for it to listen."""
+        """Start the process, without waiting for it to listen.
+
+        It gets a process group of its own: a Ctrl-C is for its owner, who stops it in its turn.
+        """
         self.process = subprocess.Popen(
-            self._command, cwd=REPOSITORY, env=self._environ, stderr=subprocess.PIPE, text=True
+            self._command,
+            cwd=REPOSITORY,
+            env=self._environ,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
         )
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()

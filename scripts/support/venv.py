@@ -30,7 +30,8 @@ def provide_venv(requirements: str) -> Path:
     stamp = VENV / f"{requirements}.sha256"
     if not stamp.exists() or stamp.read_text() != digest:
         say(f"installing the pinned packages of {file.relative_to(ROOT)} into .venv")
-        command = [PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", file]
+        command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes"]
+        command += ["-r", str(file)]
         if subprocess.run(command, check=False).returncode:
             fail("pip could not install them; is the package index reachable from here?")
         stamp.write_text(digest)
@@ -39,7 +40,7 @@ def provide_venv(requirements: str) -> Path:
 
 def _create() -> None:
     say(f"creating .venv with Python {sys.version.split()[0]}")
-    command = [sys.executable, "-m", "venv", "--clear", VENV]
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
     if not subprocess.run(command, check=False, capture_output=True).returncode:
         return
     if can_install():

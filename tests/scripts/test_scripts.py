@@ -1,0 +1,138 @@
+"""The scripts as a user types them."""
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.waiting import wait_for
+from webhook.process import REPOSITORY
+
+SCRIPTS = sorted(
+    path.name
+    for path in (REPOSITORY / "scripts").iterdir()
+    if path.is_file() and os.access(path, os.X_OK)
+)
+
+
+def script(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run scripts/`name` to its end."""
+    return subprocess.run(
+        [REPOSITORY / "scripts" / name, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def figure(output: str, name: str) -> int:
+    """A line `name   figure` of the output."""
+    match = re.search(rf"^{name}\s+(\d+)", output, re.MULTILINE)
+    assert match is not None, output
+    return int(match[1])
+
+
+def processes_with(argument: str) -> Sequence[str]:
+    """Command lines of running processes that contain `argument`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if argument in line:
+            found.append(line)
+    return found
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_has_help(name: str) -> None:
+    shown = script(name, "--help")
+    assert shown.returncode == 0, shown.stderr
+    assert "usage" in shown.stdout.lower()
+
+
+def test_the_demo_ends_with_acknowledged_equal_to_counted(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    ended = script("demo", "--seconds", "3", "--keep", kept)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "open the live page: http://127.0.0.1:" in ended.stderr
+    acknowledged = figure(ended.stdout, "acknowledged")
+    assert acknowledged == figure(ended.stdout, "counted") == figure(ended.stdout, "sent") >= 1000
+    assert figure(ended.stdout, "errors") == figure(ended.stdout, "lost") == 0
+    assert "OK" in ended.stdout
+    assert not processes_with(str(kept))
+
+
+def test_verify_finds_a_deleted_and_a_doubled_event(tmp_path: Path) -> None:
+    """Acknowledged rows that disappear from the real store make the run invalid."""
+    kept = tmp_path / "kept"
+    assert script("demo", "--seconds", "1", "--keep", kept).returncode == 0
+    store = f"sqlite:///{kept / 'events.db'}"
+    valid = script("verify", kept / "ledger", store)
+    assert (valid.returncode, valid.stdout.splitlines()[-1]) == (0, "valid"), valid.stderr
+
+    with closing(sqlite3.connect(kept / "events.db")) as db:
+        db.execute("DELETE FROM events WHERE id IN (10, 20, 30)")
+        db.execute(
+            "INSERT INTO events (received_at, type, body) "
+            "SELECT received_at, type, body FROM events WHERE id = 40"
+        )
+        db.commit()
+    invalid = script("verify", kept / "ledger", store)
+    assert (invalid.returncode, invalid.stdout.splitlines()[-1]) == (1, "INVALID")
+    assert figure(invalid.stdout, "lost") == 3
+    assert figure(invalid.stdout, "duplicates") == 1
+
+
+def test_the_demo_ends_in_order_on_ctrl_c(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    command: list[str | Path] = [REPOSITORY / "scripts" / "demo"]
+    command += ["--seconds", "600", "--keep", kept]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, process_group=0
+    ) as demo:
+        ledger = kept / "ledger"
+        wait_for(lambda: ledger.exists() and ledger.stat().st_size > 0, "the first burst", 60)
+        os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
+        output, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 0, output
+    assert "OK" in output
+    assert not processes_with(str(kept))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    kept = tmp_path / "kept"
+    command: list[str | Path] = [REPOSITORY / "scripts" / "demo"]
+    command += ["--seconds", "600", "--keep", kept]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
+        ledger = kept / "ledger"
+        wait_for(lambda: ledger.exists() and ledger.stat().st_size > 0, "the first burst", 60)
+        demo.send_signal(number)
+        assert demo.wait(60) == 128 + number
+    assert not processes_with(str(kept))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["demo", "--seconds", "0"], "1 to 1700"),
+        (["demo", "--seconds", "soon"], "1 to 1700"),
+        (["demo", "--keep", "/proc"], "does not exist"),
+        (["verify", "/nowhere", "sqlite:////nowhere"], "No such file"),
+        (["test", "everything"], "invalid choice"),
+    ],
+)
+def test_bad_arguments_are_explained(arguments: list[str], words: str) -> None:
+    ended = script(*arguments)
+    assert ended.returncode != 0
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
