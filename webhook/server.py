@@ -1,6 +1,7 @@
 """The life of the receiver: start, serve, drain, stop."""
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 WRITE_EVENTS = 4096  # a write is as large as the queue, up to these bounds
 WRITE_BYTES = 4 << 20
+GC_THRESHOLD = 50_000  # new objects; a burst's connections are many, and none of them is garbage
 
 
 class Receiver:
@@ -91,6 +93,9 @@ class Receiver:
                 "listens there, or choose another address"
             ) from error
         self._parts.ready = True
+        gc.collect()
+        gc.freeze()  # what is there from the start need not be looked at again
+        gc.set_threshold(GC_THRESHOLD)
         shown = f"[{host}]" if ":" in host else host
         log.info("listening on http://%s:%d", shown, port)
 

@@ -282,4 +282,6 @@ class Connection:
             self._server.loop.remove_writer(self._fd)
         self._server.receiving_bytes -= self._held_bytes
         self._sock.close()
+        self._exchanges.clear()
+        self._server.loop.call_soon(self._parser.release)  # it may be parsing right now
         self._server.closed(self)

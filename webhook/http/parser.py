@@ -67,6 +67,14 @@ class RequestParser:
             self._head_bytes += len(data)
             self._check_head(self._head_bytes)
 
+    def release(self) -> None:
+        """Let go of what refers back to it: memory is free at once, not at a collector's pass.
+
+        With a connection per event, passes over the remains of thousands of them made up half of
+        the slowest answers' time. Nothing may be fed afterwards.
+        """
+        del self._parser, self._connection
+
     # What httptools calls, in this order for each request
 
     def on_message_begin(self) -> None:
