@@ -20,7 +20,7 @@ CHROMIUM_ARGUMENTS = [
 WAIT_MS = 15_000  # for what the page does by itself; its longest retry is 5 s
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: it keeps an event loop running in this thread
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if chromium is None:
