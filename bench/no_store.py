@@ -15,6 +15,7 @@ class NoStore:
     """Fulfils the store's contract but for its promises."""
 
     lanes = 1
+    group_seconds = 0
 
     async def open(self) -> None:
         """Nothing to open."""

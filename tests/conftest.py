@@ -11,9 +11,9 @@ from tests.support.receiver import Receiver
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=1, help="inject each fault so many times")
     parser.addoption(
-        "--update-screenshots",
-        action="store_true",
-        help="write docs/images/live-page.png anew",
+        "--screenshot-of",
+        metavar="URL",
+        help="write docs/images/live-page.png anew, from the receiver at URL",
     )
 
 

@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # what matters the store says itself
     for name, resembles in unknown_variables(os.environ).items():
         hint = f"; did you mean {resembles}?" if resembles else ""
         log.warning("%s is no setting of the receiver%s", name, hint)

@@ -5,7 +5,8 @@ The rules, which everything else in the receiver leans on:
 1. A *submission* is what one POST brought. It is never split: its events are in one write, or in
    none.
 2. A *lane* has at most one write in flight. While it runs, submissions queue up; when it returns,
-   the lane takes all that wait, up to a bound, as its next write. So writes grow with the load
+   the lane takes all that wait, up to a bound, as its next write; where the store keeps spans of
+   time apart (`group_seconds`), only those of the oldest one's span. So writes grow with the load
    and a write's fixed cost (a sync of the disk, a round trip) is shared by all events in it. An
    event that finds its lane idle waits for nobody.
 3. Every submission that was taken is settled exactly once, with one of three outcomes: STORED,
@@ -27,8 +28,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from typing import Generic, Protocol, TypeVar
 
+from webhook.clock import MICROSECONDS
 from webhook.events import Event
 from webhook.store.contract import OutcomeUnknown, Store, StoreUnavailable
 
@@ -170,11 +173,13 @@ class GroupCommit(Generic[S]):
         submissions: list[S] = []
         events: list[Event] = []
         size = 0
+        span_end = self._span_end(queue[0].events[0].received_at)
         while queue and (
             not submissions
             or (
                 len(events) + len(queue[0].events) <= limits.write_events
                 and size + queue[0].size <= limits.write_bytes
+                and queue[0].events[0].received_at < span_end
             )
         ):
             submission = queue.popleft()
@@ -182,6 +187,11 @@ class GroupCommit(Generic[S]):
             events += submission.events
             size += submission.size
         return Write(submissions, events, size, time.monotonic())
+
+    def _span_end(self, received_at: int) -> float:
+        """The first microsecond that is not of the same span of time."""
+        span = self._store.group_seconds * MICROSECONDS
+        return (received_at // span + 1) * span if span else inf
 
     async def _outcome(self, write: Write[S]) -> Outcome:
         try:

@@ -356,22 +356,13 @@ def test_can_be_heard(receiver: Receiver, page: Page) -> None:
 def test_screenshot(
     receiver: Receiver, page: Page, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """Draws the page with the figures of a busy half hour; keeps it if asked to."""
-    target = tmp_path / "live-page.png"
-    if request.config.getoption("--update-screenshots", default=False):
-        target = REPOSITORY / "docs" / "images" / "live-page.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-
-    busy = minutes_answer(0, events_per_second=812.4)
-    shape = [31, 30, 32, 34, 33, 35, 37, 36, 39, 41, 40, 43, 42, 45, 58, 74, 71, 55, 49, 48]
-    shape += [46, 47, 46, 48, 50, 49, 51, 50, 49, 48]
-    for index, (minute, thousands) in enumerate(zip(busy["minutes"], shape, strict=True)):
-        minute["count"] = thousands * 1000 + index * 7919 % 1000
-        busy["count"] += minute["count"]
-
+    """Draws the page; with `--screenshot-of URL` that of a running receiver, for the README."""
+    url = request.config.getoption("--screenshot-of")
+    target = REPOSITORY / "docs" / "images" / "live-page.png" if url else tmp_path / "page.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    receiver.post_many(100)
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-    page.route("**/events/minutes", lambda route: route.fulfill(json=busy))
-    page.goto(receiver.url)
+    page.goto(url or receiver.url)
     expect(page.locator("#status")).to_have_text(LIVE)
     page.screenshot(path=target)
     assert target.stat().st_size > 0

@@ -24,6 +24,9 @@ class Store(Protocol):
     lanes: int
     """How many writes may be in flight at once."""
 
+    group_seconds: int
+    """A write holds events of one span of so many seconds, by receipt; 0 for no such bound."""
+
     async def open(self) -> None:
         """Get ready. Raises StartError where no waiting will help."""
 

@@ -83,6 +83,7 @@ class SqliteStore:
     """
 
     lanes = 1
+    group_seconds = 0
 
     def __init__(
         self, path: Path, retention_seconds: int, now: Callable[[], float] = time.time

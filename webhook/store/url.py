@@ -6,6 +6,7 @@ from webhook.store.contract import StartError, Store
 from webhook.store.sqlite import SqliteStore
 
 _SQLITE = "sqlite:///"
+_CASSANDRA = "cassandra://"
 
 
 def open_store(url: str, retention_seconds: int) -> Store:
@@ -13,7 +14,15 @@ def open_store(url: str, retention_seconds: int) -> Store:
     path = sqlite_path(url)
     if path is not None:
         return SqliteStore(path, retention_seconds)
-    raise StartError(f"WEBHOOK_STORE={url!r} is not a store; use sqlite:///path/to/events.db")
+    if url.startswith(_CASSANDRA):
+        # Here, so that who has no ring need not load its driver.
+        from webhook.store.cassandra import CassandraStore, RingSettings
+
+        return CassandraStore(RingSettings.from_url(url), retention_seconds)
+    raise StartError(
+        f"WEBHOOK_STORE={url.partition('@')[2] or url!r} is not a store; use "
+        "sqlite:///path/to/events.db or cassandra://host1,host2,host3/keyspace"
+    )
 
 
 def sqlite_path(url: str) -> Path | None:

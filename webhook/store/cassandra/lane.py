@@ -1,0 +1,210 @@
+"""A lane: a strictly sequential writer of one partition after another.
+
+The rules, which make counts exact without counters:
+
+1. One write in flight; the next only after the last has succeeded. So the lane knows what its
+   partition holds, and can write the *absolute* counts of its minute with each write, in the same
+   mutation as the events.
+2. A lane's id is a fresh UUID and a minute is entered once: no two writers share a partition, and
+   none comes back to it.
+3. A repeat is the same mutation: same row, same cells, same timestamp. However often it arrives,
+   and however late, it changes nothing. Timestamps rise strictly within a lane, so that a late
+   repeat never covers newer counts.
+4. Before its first write of a minute the lane is listed in `lanes`; after the last acknowledged
+   one it is sealed there, with its final counts: readers then need not look at it again.
+5. A write whose outcome stays unknown ends the lane: no later write may build on counts that may
+   not be there. It is repeated in the background for a while, and the lane is never sealed, so
+   readers go on looking.
+"""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+
+from cassandra.query import PreparedStatement
+
+from webhook.clock import MICROSECONDS
+from webhook.events import Event
+from webhook.store.cassandra.codec import (
+    encode_bigint,
+    encode_counts,
+    encode_events,
+    encode_int,
+)
+from webhook.store.cassandra.ring import Ring
+from webhook.store.contract import OutcomeUnknown, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+MINUTE = 60
+PARTITION_EVENTS = 100_000  # past these the lane goes on under a new id
+PARTITION_BYTES = 32 << 20
+FIRST_PAUSE_SECONDS = 0.05  # between repeats; doubled each time
+LONGEST_PAUSE_SECONDS = 1.0
+
+INSERT_EVENTS = (
+    "INSERT INTO {}.events (minute, lane, seq, counts, total, events) VALUES (?, ?, ?, ?, ?, ?) "
+    "USING TTL ? AND TIMESTAMP ?"
+)
+INSERT_LANE = (
+    "INSERT INTO {}.lanes (minute, lane, sealed, counts) VALUES (?, ?, ?, ?) "
+    "USING TTL ? AND TIMESTAMP ?"
+)
+LANES_OUTLIVE_SECONDS = 3600
+_TRUE, _FALSE = b"\1", b"\0"
+
+
+class Statements:
+    """The prepared statements of lanes."""
+
+    def __init__(self, ring: Ring) -> None:
+        """Blocks, for a thread. Raises StoreUnavailable."""
+        self.insert_events: PreparedStatement = ring.prepare(INSERT_EVENTS)
+        self.insert_lane: PreparedStatement = ring.prepare(INSERT_LANE)
+
+
+class Lane:
+    """One lane. `write` must not be called before the call before it has returned."""
+
+    def __init__(
+        self, ring: Ring, statements: Statements, retention_seconds: int, write_seconds: float
+    ) -> None:
+        self._ring = ring
+        self._statements = statements
+        self._ttl = retention_seconds
+        self._write_seconds = write_seconds
+        self._id = uuid.uuid4().bytes
+        self._timestamp = 0
+        self._seq = 0
+        self._bytes = 0
+        self._counts: Counter[int] = Counter()
+        self.minute: int | None = None
+        """The minute that it is in (Unix time // 60), None outside of minutes."""
+        self.ended = False
+        """Whether a write's outcome stayed unknown: the lane must not be used again."""
+
+    async def write(self, events: Sequence[Event]) -> None:
+        """Write `events`, which are of one minute; returning means a quorum has them, synced.
+
+        Raises StoreUnavailable if none of them is stored, OutcomeUnknown if that stayed unknown:
+        the lane has ended then.
+        """
+        minute = events[0].received_at // MICROSECONDS // MINUTE
+        if minute != self.minute or self._is_full():
+            await self._enter(minute)
+        counts = self._counts.copy()
+        counts.update(event.received_at // MICROSECONDS % MINUTE for event in events)
+        cell = encode_events(events)
+        values = [
+            encode_int(minute),
+            self._id,
+            encode_int(self._seq),
+            encode_counts(counts),
+            encode_int(counts.total()),
+            cell,
+            encode_int(self._ttl),
+            encode_bigint(self._next_timestamp()),
+        ]
+        try:
+            await self._persist(self._statements.insert_events, values, self._write_seconds)
+        except OutcomeUnknown:
+            self.ended = True
+            self.unsettled = values
+            raise
+        self._counts = counts
+        self._seq += 1
+        self._bytes += len(cell)
+
+    async def repeat(self, seconds: float) -> bool:
+        """Go on repeating the write whose outcome stayed unknown; whether it was stored in time."""
+        try:
+            await self._persist(
+                self._statements.insert_events, self.unsettled, seconds, definite=False
+            )
+        except OutcomeUnknown:
+            return False
+        return True
+
+    async def seal(self) -> None:
+        """Say that no write to the lane's minute will follow, and leave it.
+
+        Where that can't be said, readers look at the lane for as long as it is in the window.
+        """
+        if self.minute is None or self.ended:
+            return
+        minute, lane, counts = self.minute, self._id, encode_counts(self._counts)
+        self._renew()
+        try:
+            await self._list(minute, lane, _TRUE, counts)
+        except (StoreUnavailable, OutcomeUnknown) as error:
+            log.info("a lane stays unsealed: %s", error)
+
+    def _is_full(self) -> bool:
+        return self._counts.total() >= PARTITION_EVENTS or self._bytes >= PARTITION_BYTES
+
+    def _renew(self) -> None:
+        self._id = uuid.uuid4().bytes
+        self._seq = self._bytes = 0
+        self._counts = Counter()
+        self.minute = None
+
+    async def _enter(self, minute: int) -> None:
+        """Leave one minute, sealed, and be listed in another, under a new id."""
+        sealing = self.seal()  # renews the id, once it is begun
+        _, listing = await asyncio.gather(sealing, self._join(minute), return_exceptions=True)
+        if isinstance(listing, BaseException):
+            raise listing
+        self.minute = minute
+
+    async def _join(self, minute: int) -> None:
+        try:
+            await self._list(minute, self._id, _FALSE, encode_counts({}))
+        except OutcomeUnknown as error:
+            self._renew()
+            raise StoreUnavailable(f"the lane could not be listed: {error}") from error
+
+    async def _list(self, minute: int, lane: bytes, sealed: bytes, counts: bytes) -> None:
+        ttl = encode_int(self._ttl + LANES_OUTLIVE_SECONDS)
+        values = [encode_int(minute), lane, sealed, counts, ttl]
+        values.append(encode_bigint(self._next_timestamp()))
+        await self._persist(self._statements.insert_lane, values, self._write_seconds / 2)
+
+    async def _persist(
+        self,
+        statement: PreparedStatement,
+        values: Sequence[bytes],
+        seconds: float,
+        *,
+        definite: bool = True,
+    ) -> None:
+        """Repeat one and the same mutation until it succeeds or time is up.
+
+        Only the first attempt can fail with certainty: once there was another, the ring's refusal
+        says nothing about the one before. `definite` is False where there was one already.
+        """
+        deadline = time.monotonic() + seconds
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await self._ring.execute(statement, values)
+            except StoreUnavailable as error:
+                if definite:
+                    raise
+                failure: Exception = error
+            except OutcomeUnknown as error:
+                failure = error
+            else:
+                return
+            definite = False
+            if time.monotonic() + pause > deadline:
+                raise OutcomeUnknown(str(failure)) from failure
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _next_timestamp(self) -> int:
+        """Microseconds of Unix time that rise strictly, whatever the machine's clock does."""
+        self._timestamp = max(self._timestamp + 1, time.time_ns() // 1000)
+        return self._timestamp

@@ -1,0 +1,101 @@
+"""Counting: a few small cells a minute, never the events.
+
+For each minute of the window the list of lanes is read, then the counts of every lane that is not
+sealed; a sealed lane's counts are in the list itself. What can't change any more is remembered: a
+sealed lane's counts, and a minute's list of lanes once no lane can still join it.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cassandra.query import PreparedStatement
+
+from webhook.store.cassandra.codec import decode_counts, encode_int
+from webhook.store.cassandra.lane import MINUTE
+from webhook.store.cassandra.ring import Ring
+from webhook.store.contract import OutcomeUnknown, StoreUnavailable
+
+SKEW_SECONDS = 10  # how far receivers' clocks may be apart
+JOINED_SECONDS = 60  # after its end, plus the skew, no lane joins a minute any more
+
+SELECT_LANES = "SELECT lane, sealed, counts FROM {}.lanes WHERE minute = ?"
+SELECT_COUNTS = "SELECT DISTINCT minute, lane, counts FROM {}.events WHERE minute = ? AND lane = ?"
+
+Counts = Mapping[int, int]
+
+
+@dataclass(slots=True)
+class Minute:
+    """What is known of one minute's lanes."""
+
+    sealed: dict[Any, Counts] = field(default_factory=dict)
+    """By lane: counts by second of the minute, final."""
+    unsealed: set[Any] = field(default_factory=set)
+    complete: bool = False
+    """Whether no lane can still join."""
+
+
+class WindowReader:
+    """Reads counts per second; remembers what is final."""
+
+    def __init__(self, ring: Ring, now: Callable[[], float] = time.time) -> None:
+        """Blocks, for a thread. Raises StoreUnavailable."""
+        self._ring = ring
+        self._now = now
+        self._select_lanes: PreparedStatement = ring.prepare(SELECT_LANES)
+        self._select_counts: PreparedStatement = ring.prepare(SELECT_COUNTS)
+        self._minutes: dict[int, Minute] = {}
+        self.reads = 0
+        """Statements sent so far."""
+
+    async def counts_since(self, second: int) -> dict[int, int]:
+        """Events by second of receipt, from `second` on. Raises StoreUnavailable."""
+        first = second // MINUTE
+        last = (int(self._now()) + SKEW_SECONDS) // MINUTE
+        for old in [minute for minute in self._minutes if minute < first]:
+            del self._minutes[old]
+        read = await asyncio.gather(*(self._read(minute) for minute in range(first, last + 1)))
+        counts: Counter[int] = Counter()
+        for minute, lanes in zip(range(first, last + 1), read, strict=True):
+            for lane in lanes:
+                for offset, events in lane.items():
+                    at = minute * MINUTE + offset
+                    if at >= second:
+                        counts[at] += events
+        return counts
+
+    async def _read(self, minute: int) -> list[Counts]:
+        known = self._minutes.setdefault(minute, Minute())
+        if not known.complete:
+            began = self._now()
+            await self._list(minute, known)
+            known.complete = began >= (minute + 1) * MINUTE + SKEW_SECONDS + JOINED_SECONDS
+        elif known.unsealed and self._now() < (minute + 3) * MINUTE:
+            await self._list(minute, known)  # they may be sealed by now
+        open_lanes = await asyncio.gather(*(self._one(minute, lane) for lane in known.unsealed))
+        return [*known.sealed.values(), *open_lanes]
+
+    async def _list(self, minute: int, known: Minute) -> None:
+        rows = await self._execute(self._select_lanes, [encode_int(minute)])
+        for row in rows:
+            if row.sealed:
+                known.sealed[row.lane] = decode_counts(row.counts)
+                known.unsealed.discard(row.lane)
+            elif row.lane not in known.sealed:
+                known.unsealed.add(row.lane)
+
+    async def _one(self, minute: int, lane: Any) -> Counts:
+        """The counts of a lane that may still be writing."""
+        rows = await self._execute(self._select_counts, [encode_int(minute), lane.bytes])
+        return decode_counts(rows[0].counts) if rows else {}
+
+    async def _execute(self, statement: PreparedStatement, values: list[bytes]) -> list[Any]:
+        self.reads += 1
+        try:
+            return await self._ring.execute(statement, values)
+        except OutcomeUnknown as error:  # a read changes nothing: it may simply be asked again
+            raise StoreUnavailable(f"the ring does not answer: {error}") from error
