@@ -16,6 +16,7 @@ class NoStore:
 
     lanes = 1
     group_seconds = 0
+    reads = 0
 
     async def open(self) -> None:
         """Nothing to open."""

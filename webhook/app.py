@@ -1,5 +1,6 @@
 """The Tornado application: every route but `POST /events`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -25,6 +26,8 @@ class Parts:
     store: Store
     counter: WindowCounter
     registry: CollectorRegistry
+    hangs: Callable[[], bool]
+    """Whether a write to the store hangs."""
     ready: bool = False
     """False while starting and while draining."""
 
@@ -66,8 +69,11 @@ class ProblemHandler(RequestHandler):
         return Problem(status, f"{self.request.path}: {status.phrase.lower()}")
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Problems are answers, not faults of ours: they are not logged as errors."""
-        if not isinstance(value, Problem | StoreUnavailable):
+        """What a client got wrong, and a store that is down, are answers and no faults of ours."""
+        expected = isinstance(value, Problem | StoreUnavailable) or (
+            isinstance(value, HTTPError) and value.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+        )
+        if not expected:
             super().log_exception(typ, value, tb)
 
     def allowed_methods(self) -> str:
@@ -87,6 +93,12 @@ class Handler(ProblemHandler):
     def initialize(self, parts: Parts) -> None:
         """Called by Tornado with what `make_application` gave."""
         self.parts = parts
+
+    async def head(self) -> None:
+        """Like GET; Tornado leaves the body out."""
+        answer = self.get()
+        if answer is not None:
+            await answer
 
     def compute_etag(self) -> None:
         """No ETag: every answer is new."""
@@ -163,6 +175,8 @@ class ReadyHandler(Handler):
     async def get(self) -> None:
         if not self.parts.ready:
             raise unavailable("starting or draining")
+        if self.parts.hangs():
+            raise unavailable("a write to the store hangs")
         await self.parts.store.health()
         self.answer({"status": "ready"})
 

@@ -136,6 +136,18 @@ class GroupCommit(Generic[S]):
             self._idle.popleft().set_result(None)
         return True
 
+    @property
+    def hangs(self) -> bool:
+        """Whether a write has been in flight for longer than anybody waits for its answer."""
+        too_old = time.monotonic() - self._limits.answer_seconds
+        return any(write.began_at < too_old for write in self._writes)
+
+    async def broken(self) -> None:
+        """Return if a lane or the watch has ended, which only a fault in this program does."""
+        done, _ = await asyncio.wait(self._lanes, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
     async def drained(self) -> None:
         """Return when everything that was taken has been settled and written."""
         while self.held_events:
@@ -208,8 +220,15 @@ class GroupCommit(Generic[S]):
     def _settle(self, write: Write[S], outcome: Outcome) -> None:
         if not write.settled:
             write.settled = True
-            self.figures.outcomes[outcome] += len(write.events)
-            self._settle_submissions(write.submissions, outcome)
+            self._tell(write.submissions, len(write.events), outcome)
+
+    def _tell(self, submissions: Sequence[S], events: int, outcome: Outcome) -> None:
+        """Settle; what the callback raises is its own fault, and must not end the lane."""
+        self.figures.outcomes[outcome] += events
+        try:
+            self._settle_submissions(submissions, outcome)
+        except Exception:
+            log.exception("telling %d submissions that they are %s", len(submissions), outcome)
 
     def _release(self, events: int, size: int) -> None:
         self.held_events -= events
@@ -238,5 +257,4 @@ class GroupCommit(Generic[S]):
             refused = [self._queue.popleft() for _ in range(count)]
             events = sum(len(submission.events) for submission in refused)
             self._release(events, sum(submission.size for submission in refused))
-            self.figures.outcomes[Outcome.REFUSED] += events
-            self._settle_submissions(refused, Outcome.REFUSED)
+            self._tell(refused, events, Outcome.REFUSED)

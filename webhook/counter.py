@@ -32,6 +32,12 @@ class WindowCounter:
         self._running: asyncio.Task[Reading] | None = None
         self._next: asyncio.Task[Reading] | None = None
         self.reads = 0
+        """Reads of the window; each is one statement or several, as the store has it."""
+
+    @property
+    def store_reads(self) -> int:
+        """Statements that the reads took."""
+        return self._store.reads
 
     async def read(self) -> Reading:
         """A reading that began after this call. Raises StoreUnavailable."""
@@ -44,5 +50,10 @@ class WindowCounter:
             await asyncio.wait([running])
         self._running, self._next = self._next, None
         self.reads += 1
-        window = Window.ending_at(self._clock() / MICROSECONDS, self._window_seconds)
-        return Reading(window, await self._store.counts_since(window.start))
+        counts = await self._store.counts_since(self._window().start)
+        # The window of the moment after: what the read has seen of a second that began meanwhile
+        # is within it, and what fell out of it meanwhile is not counted.
+        return Reading(self._window(), counts)
+
+    def _window(self) -> Window:
+        return Window.ending_at(self._clock() / MICROSECONDS, self._window_seconds)

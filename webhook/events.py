@@ -5,7 +5,7 @@ fields and unknown types are kept, and the text of the object is stored as it ca
 """
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -23,11 +23,13 @@ class Event(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 class _Shape(msgspec.Struct, gc=False):
     type: Annotated[str, msgspec.Meta(min_length=1)]
-    call_id: Any = None
+    call_id: msgspec.Raw = msgspec.Raw()  # whatever it is, it refuses no event
 
 
 _SHAPE = msgspec.json.Decoder(_Shape)
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_SYNTAX = msgspec.json.Decoder(msgspec.Raw)
+_STRING = msgspec.json.Decoder(str)
 _WANTED = 'an event is a JSON object with a non-empty string "type"'
 
 
@@ -51,7 +53,7 @@ def parse(body: bytes, received_at: int, max_events: int) -> list[Event]:
         shape = _SHAPE.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
         raise _explain(text, error) from None
-    return [Event(received_at, shape.type, _text(shape.call_id), text)]
+    return [_event(received_at, shape, text)]
 
 
 def _parse_array(text: str, received_at: int, max_events: int) -> list[Event]:
@@ -71,14 +73,23 @@ def _parse_array(text: str, received_at: int, max_events: int) -> list[Event]:
             raise Problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY, f"event {index} of the array: {error}; {_WANTED}"
             ) from None
-        events.append(
-            Event(received_at, shape.type, _text(shape.call_id), str(memoryview(element), "utf-8"))
-        )
+        events.append(_event(received_at, shape, str(memoryview(element), "utf-8")))
     return events
 
 
-def _text(call_id: object) -> str | None:
-    return call_id if isinstance(call_id, str) else None
+def _event(received_at: int, shape: _Shape, body: str) -> Event:
+    """The event; its text as it came. Raises Problem for a type that no store can hold."""
+    if "\0" in shape.type:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"type" has a NUL character in it')
+    return Event(received_at, shape.type, _call_id(shape.call_id), body)
+
+
+def _call_id(raw: msgspec.Raw) -> str | None:
+    """A call_id that is a string; one that is anything else is in the body only."""
+    if bytes(memoryview(raw)[:1]) != b'"':
+        return None
+    call_id = _STRING.decode(raw)
+    return call_id if "\0" not in call_id else None
 
 
 def _explain(text: str, error: Exception) -> Problem:
@@ -87,8 +98,8 @@ def _explain(text: str, error: Exception) -> Problem:
         return Problem(HTTPStatus.BAD_REQUEST, "the JSON is nested too deeply")
     if isinstance(error, msgspec.ValidationError):
         try:
-            msgspec.json.decode(text)
+            _SYNTAX.decode(text)
         except (msgspec.DecodeError, RecursionError) as malformed:
-            return _explain(text, malformed)
+            return Problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {malformed}")
         return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{error}; {_WANTED}")
     return Problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}")

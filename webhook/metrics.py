@@ -102,13 +102,20 @@ class ReceiverCollector(Collector):
         invalid = CounterMetricFamily(
             "webhook_invalid_posts", "POSTs refused for what they held", labels=["status"]
         )
-        for status, count in intake.invalid.items():
-            invalid.add_metric([str(int(status))], count)
-        yield invalid
+        refused = CounterMetricFamily(
+            "webhook_refused_requests", "Refused before they were complete", labels=["status"]
+        )
+        for family, counts in ((invalid, intake.invalid), (refused, http.refused)):
+            for status, count in counts.items():
+                family.add_metric([str(int(status))], count)
+            yield family
         usage = resource.getrusage(resource.RUSAGE_SELF)
         yield CounterMetricFamily("webhook_posts", "POSTs to /events", intake.posts)
         yield CounterMetricFamily("webhook_writes", "Writes to the store", commit.figures.writes)
         yield CounterMetricFamily("webhook_reads", "Reads of the window", self._counter.reads)
+        yield CounterMetricFamily(
+            "webhook_store_reads", "Statements to the store for those", self._counter.store_reads
+        )
         yield CounterMetricFamily("webhook_connections", "Connections accepted", http.accepted)
         yield CounterMetricFamily(
             "process_cpu_seconds", "CPU time, user and system", usage.ru_utime + usage.ru_stime

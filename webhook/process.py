@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,6 +43,7 @@ class ReceiverProcess:
         self._command = [*command, sys.executable, "-m", module]
         self._lines: list[str] = []
         self._reader: threading.Thread
+        self._told = False
         self.process: subprocess.Popen[str]
         self.url = ""
         """Such as `http://127.0.0.1:40123`, once it listens."""
@@ -96,6 +99,17 @@ class ReceiverProcess:
             self.url = match[1]
         return bool(match)
 
+    def ready(self) -> bool:
+        """Whether it takes events now."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == HTTPStatus.OK
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
     def _read_log(self) -> None:
         if self.process.stderr is not None:
             self._lines.extend(iter(self.process.stderr.readline, ""))
@@ -106,8 +120,9 @@ class ReceiverProcess:
         self.wait()
 
     def terminate(self) -> None:
-        """SIGTERM."""
+        """SIGTERM. A second one would cut the drain short."""
         os.kill(self.pid, signal.SIGTERM)
+        self._told = True
 
     def wait(self, seconds: float = STOP_SECONDS) -> int:
         """The exit code. Raises subprocess.TimeoutExpired."""
@@ -119,7 +134,7 @@ class ReceiverProcess:
 
     def stop(self) -> int:
         """Stop it as an orchestrator would; its exit code."""
-        if self.process.poll() is None:
+        if self.process.poll() is None and not self._told:
             self.terminate()
         return self.wait()
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import time
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ class Receiver:
         registry = new_registry()
         counter = WindowCounter(store, clock, settings.window_seconds)
         self._answers = AnswerTimes()
-        self._parts = Parts(store, counter, registry)
+        self._parts = Parts(store, counter, registry, lambda: self._intake.commit.hangs)
         self._intake = Intake(
             store,
             clock,
@@ -80,7 +81,6 @@ class Receiver:
             await self._serve()
             await self._drain()
         finally:
-            await self._intake.commit.stop()
             await self._store.close()
 
     def _listen(self) -> None:
@@ -103,22 +103,25 @@ class Receiver:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        await self._stop.wait()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)  # the next one ends the process at once
+        stop = asyncio.create_task(self._stop.wait())
+        broken = asyncio.create_task(self._intake.commit.broken())
+        await asyncio.wait([stop, broken], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if broken.done():
+            broken.result()
+        broken.cancel()
 
     async def _drain(self) -> None:
         """What still arrives is stored and answered; only `/ready` says no."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):  # a second one ends it at once
+            loop.add_signal_handler(number, os._exit, 128 + number)
         began = time.monotonic()
-        left = self._settings.drain_seconds
-        log.info("draining for at most %g s", left)
+        seconds = self._settings.drain_seconds
+        log.info("draining for at most %g s", seconds)
         self._parts.ready = False
-        await self._http.drain(left)
-        left -= time.monotonic() - began
-        try:
-            await asyncio.wait_for(self._intake.commit.drained(), max(left, 0.1))
-        except TimeoutError:
-            log.error("events were still being written when the time to drain was over")
+        await self._http.drain(seconds)
+        await self._intake.commit.stop()  # whoever still waits is told what is known
         self._http.stop()
         log.info("stopped after %.1f s", time.monotonic() - began)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 PREFIX = "WEBHOOK_"
 RETENTION_MARGIN_SECONDS = 300
+LONGEST_WINDOW_SECONDS = 24 * 3600  # a count reads a small cell for each second of it
+MOST = 1 << 40
 
 
 class SettingsError(Exception):
@@ -86,6 +88,10 @@ class Settings:
                 raise _bad(name, value, "0 or more" if name in _MAY_BE_ZERO else "more than 0")
             if kind is not str and value == 0 and name not in _MAY_BE_ZERO:
                 raise _bad(name, value, "more than 0")
+            if kind is not str and value > MOST:
+                raise _bad(name, value, f"at most {MOST}")
+        if self.window_seconds > LONGEST_WINDOW_SECONDS:
+            raise _bad("WINDOW_SECONDS", self.window_seconds, f"at most {LONGEST_WINDOW_SECONDS}")
         least = self.window_seconds + RETENTION_MARGIN_SECONDS
         if self.retention_seconds < least:
             raise _bad(

@@ -62,6 +62,6 @@ def enter_venv(requirements: str) -> None:
     The repository is importable afterwards.
     """
     python = provide_venv(requirements)
-    if Path(sys.prefix).resolve() != VENV:
+    if Path(sys.prefix).resolve() != VENV.resolve():
         os.execv(python, [str(python), *sys.argv])
     sys.path.insert(0, str(ROOT))

@@ -44,6 +44,10 @@ class Generator:
         """How many outcomes the ledger has so far."""
         return self.ledger.read_bytes().count(b"\n") if self.ledger.exists() else 0
 
+    def acknowledged(self) -> int:
+        """How many events the ledger has as acked so far."""
+        return self.ledger.read_bytes().count(b" acked\n") if self.ledger.exists() else 0
+
     def wait_for_lines(self, lines: int) -> None:
         """Return when the ledger has so many outcomes."""
         wait_for(lambda: self.lines() >= lines, f"{lines} lines in the ledger", 60)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.support.waiting import wait_for
 from webhook.process import ReceiverProcess
 
 EVENT = {"call_id": "1463669263.30033", "type": "call.new"}
@@ -52,11 +53,19 @@ class Receiver(ReceiverProcess):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if kind is None and not self._expect_errors and self.process.poll() is None:
+            self._assert_well()
         code = self.stop()
         if kind is None and not self._expect_errors:
             faults = [line for line in self._lines if " ERROR " in line or " CRITICAL " in line]
             assert not faults, f"the receiver logged errors:\n{self.log}"
             assert code in {0, -signal.SIGKILL}, f"exit code {code}:\n{self.log}"
+
+    def _assert_well(self) -> None:
+        """It holds nothing back, no connection is left, and it takes events."""
+        if "draining" not in self.log:
+            wait_for(lambda: self.metric("webhook_open_connections") == 1, "no connection left")
+            wait_for(lambda: self.metric("webhook_held_events") == 0, "no event held")
 
     # Requests
 

@@ -10,11 +10,15 @@ from webhook.events import Event, parse
 from webhook.problem import Problem
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
     max_leaves=10,
 )
-TYPE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+TYPE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 INDENT = st.none() | st.integers(0, 3)
 
 

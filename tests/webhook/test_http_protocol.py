@@ -2,9 +2,11 @@
 
 import json
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tests.support.rows import bodies, rows
 from tests.support.waiting import wait_for
 
 EVENT = b'{"type": "call.new"}'
+LINGER_NONE = b"\1\0\0\0\0\0\0\0"  # struct linger: on, 0 s; close sends a reset
 
 
 @pytest.fixture(scope="module")
@@ -174,10 +177,9 @@ def test_a_client_that_leaves_in_the_middle_of_a_request_stores_nothing(
 
 
 def test_a_client_that_resets_after_sending_harms_nobody(brisk: Receiver, store_path: Path) -> None:
-    linger_none = b"\1\0\0\0\0\0\0\0"  # struct linger: on, 0 s; close sends a reset
     for _ in range(20):
         with RawConnection(brisk.port) as raw:
-            raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_none)
+            raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NONE)
             raw.send(post(EVENT))
     assert brisk.post().status == 200
     assert brisk.count() == rows(store_path)
@@ -268,16 +270,128 @@ def test_an_idle_connection_is_closed(brisk: Receiver) -> None:
 
 
 def test_a_client_that_does_not_read_is_dropped_and_bounded(brisk: Receiver) -> None:
-    """Answers that nobody reads stop the reading of requests: memory does not grow."""
+    """Answers that nobody reads stop the taking of requests: memory does not grow."""
     with RawConnection(brisk.port) as raw:
-        raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        raw.socket.settimeout(1)
-        requests = b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n" * 100
-        with suppress(OSError):  # blocked, or already dropped
-            for _ in range(2_000):
+        raw.socket.settimeout(0.5)
+        requests = b"GET /page/page.js HTTP/1.1\r\nHost: test\r\n\r\n" * 100
+        with suppress(OSError):  # the buffers are full, or it is dropped already
+            for _ in range(1_000):
                 raw.send(requests)
-            pytest.fail("the receiver read on without end")
-        wait_for(lambda: brisk.metric("webhook_open_connections") == 1, "the client is dropped")
+        began = time.monotonic()
+        assert brisk.get("/health").status == 200  # others are served meanwhile
+        assert time.monotonic() - began < 2
+        wait_for(lambda: brisk.metric("webhook_open_connections") == 1, "it is dropped", 30)
+    assert brisk.metric("process_max_resident_memory_bytes") < 100 << 20
+
+
+def test_answers_wait_for_a_slow_reader(brisk: Receiver) -> None:
+    """Some megabytes of answers, read late and slowly, are all there and in order."""
+    requests = 300
+    with RawConnection(brisk.port) as raw:
+        raw.send(b"GET /page/page.js HTTP/1.1\r\nHost: test\r\n\r\n" * requests)
+        sizes = set()
+        for _ in range(requests):
+            answer = raw.answer()
+            assert answer.status == 200
+            sizes.add(len(answer.body))
+            time.sleep(0.001)  # a slow reader, not an absent one
+        assert len(sizes) == 1
+
+
+def test_an_offer_to_upgrade_is_passed_over(connection: RawConnection) -> None:
+    """As `curl --http2` and Java's HttpClient make it with a POST; the connection serves on."""
+    for _ in range(2):
+        connection.send(
+            post(
+                EVENT, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAM"
+            )
+        )
+        answer = connection.answer()
+        assert (answer.status, answer.json) == (200, {"accepted": 1})
+    connection.send(post(EVENT, "Connection: Upgrade", "Upgrade: h2c") + post(EVENT))
+    assert [connection.answer().status for _ in range(2)] == [200, 200]
+
+
+def test_connect_is_refused(shared: Receiver) -> None:
+    with RawConnection(shared.port) as raw:
+        raw.send(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n")
+        assert raw.answer().status == 501
+        assert raw.at_end()
+
+
+def test_trailers_are_passed_over_and_bounded(brisk: Receiver) -> None:
+    head = b"POST /events HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = b"%x\r\n%b\r\n0\r\n" % (len(EVENT), EVENT)
+    with RawConnection(brisk.port) as raw:
+        raw.send(head + body + b"Checksum: 5\r\n\r\n")
+        assert raw.answer().status == 200
+    with RawConnection(brisk.port) as raw:
+        raw.send(head + body + b"a: b\r\n" * 2_000)
+        assert raw.answer().status == 431
+
+
+@pytest.mark.parametrize("ending", ["age", "drain"])
+def test_after_a_closing_answer_nothing_is_stored_unanswered(store_path: Path, ending: str) -> None:
+    """An error closes the connection; events behind it in the same packet are not taken."""
+    with Receiver(store_path, connection_age_seconds=0.001 if ending == "age" else 60) as receiver:
+        with RawConnection(receiver.port) as raw, RawConnection(receiver.port) as other:
+            raw.send(post(EVENT)[:-1])
+            other.send(post(EVENT)[:-1])
+            wait_for(lambda: receiver.metric("webhook_open_connections") >= 3, "both are open")
+            if ending == "drain":
+                receiver.terminate()
+                wait_for(lambda: "draining" in receiver.log, "draining")
+            raw.send(post(EVENT)[-1:] + post(b"{}") + post(EVENT) * 3)
+            statuses = []
+            with suppress(EOFError):
+                while True:
+                    statuses.append(raw.answer().status)
+            other.send(post(EVENT)[-1:])
+            assert other.answer().status == 200
+        assert statuses[0] == 200
+        answered = statuses.count(200) + 1
+    assert rows(store_path) == answered
+
+
+def posts_are(receiver: Receiver, number: int) -> bool:
+    return receiver.metric("webhook_posts_total") == number
+
+
+def test_an_error_behind_a_write_in_flight_harms_no_later_request(store_path: Path) -> None:
+    """Valid, invalid, valid, each sent by itself while the first is being written."""
+    with (
+        Receiver(store_path, connection_age_seconds=0.001, answer_seconds=5) as receiver,
+        closing(sqlite3.connect(store_path, isolation_level=None)) as locker,
+    ):
+        locker.execute("BEGIN IMMEDIATE")
+        with RawConnection(receiver.port) as raw:
+            raw.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            raw.send(post(EVENT))
+            wait_for(lambda: receiver.metric("webhook_held_events") == 1, "a write in flight")
+            for number, body in enumerate((b"{}", EVENT), start=2):
+                raw.send(post(body))
+                with suppress(TimeoutError):  # the last one may rightly be passed over
+                    wait_for(partial(posts_are, receiver, number), "taken", 0.5)
+            locker.execute("ROLLBACK")
+            statuses = [raw.answer().status]
+            with suppress(EOFError):
+                while True:
+                    statuses.append(raw.answer().status)
+        assert statuses[:2] == [200, 422]
+        assert receiver.post().status == 200
+        assert rows(store_path) == statuses.count(200) + 1
+
+
+def test_answers_that_nobody_takes_leave_no_trace(store_path: Path) -> None:
+    """Clients that leave with a request half sent and answers unread: nothing is held for them."""
+    with Receiver(store_path, max_held_bytes=1 << 20) as receiver:
+        for _ in range(60):
+            with RawConnection(receiver.port) as raw:
+                raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NONE)
+                raw.send(post(b"{}") * 5 + post(b" " * 200_000 + EVENT)[:60_000])
+        with RawConnection(receiver.port) as raw:
+            raw.send(post(b" " * 500_000 + EVENT))
+            assert raw.answer().status == 200
 
 
 def test_bodies_are_kept_verbatim(brisk: Receiver, store_path: Path) -> None:

@@ -128,6 +128,7 @@ def test_a_store_that_hangs(store_path: Path) -> None:
         in_flight, waiting = connections[0].answer(), connections[1].answer()
         assert (in_flight.status, in_flight.json["stored"]) == (503, "unknown")
         assert (waiting.status, waiting.json["stored"]) == (503, "no")
+        assert receiver.get("/ready").status == 503
         assert in_flight.headers["retry-after"] == waiting.headers["retry-after"] == "1"
 
         locker.execute("ROLLBACK")

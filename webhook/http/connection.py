@@ -8,6 +8,7 @@ may still be sending, it lingers: a FIN at once, and what arrives is thrown away
 because closing a socket with unread input would reset it and take the answer along.
 """
 
+import logging
 import socket
 import time
 from collections import deque
@@ -24,8 +25,13 @@ from webhook.problem import Problem, unavailable
 if TYPE_CHECKING:
     from webhook.http.server import HttpServer
 
-PIPELINED = 64  # unanswered requests on one connection before it stops reading
-UNSENT_BYTES = 1 << 18  # unsent output before it stops reading
+log = logging.getLogger(__name__)
+
+PIPELINED = 64  # unanswered requests on one connection before it takes no more
+UNSENT_BYTES = 1 << 18  # unsent output before it takes no more
+SLICE_BYTES = 1 << 12  # of input between two looks at those bounds
+REQUESTS_A_TURN = 64  # then other connections get theirs
+UNANSWERED_SECONDS = 60.0  # longer than any request takes
 LINGER_SECONDS = 2.0
 QUIET_SECONDS = 5.0  # idle for this long, a kept-alive connection past its age is closed
 DRAIN_QUIET_SECONDS = 1.0  # the same while draining
@@ -42,7 +48,8 @@ class Connection:
         self._fd = sock.fileno()
         self._parser = RequestParser(self, server.limits)
         self._exchanges: deque[Exchange] = deque()
-        self._unsent = b""
+        self._unsent = bytearray()
+        self._untaken = b""  # input that had no room yet
         self._held_bytes = 0
         self._retire_at = now + server.limits.connection_age_seconds
         self._quiet_since = now  # last input or output
@@ -53,6 +60,11 @@ class Connection:
         self._polite = False  # lingers before it closes
         self._ended = False  # the client has sent all it will
         self._closed = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it takes no more requests."""
+        return self._stopped
 
     # Input
 
@@ -67,16 +79,45 @@ class Connection:
             return self.lose()
         if not size:
             return self._end()
-        if not self._linger_until:
-            self._quiet_since = time.monotonic()
-            try:
-                self._parser.feed(buffer[:size])
-                self._hold(self._parser.held_bytes)
-            except EndOfRequests:
-                self._stopped = self._polite = True
-            except Problem as problem:
-                self._refuse(problem)
-        return self._watch_input()
+        if self._linger_until:
+            return None
+        self._quiet_since = time.monotonic()
+        return self._take(buffer[:size])
+
+    def _take(self, data: memoryview) -> None:
+        """Parse `data`, as far as there is room for answers, and for one turn at most."""
+        turn_ends = self._parser.requests + REQUESTS_A_TURN
+        position = 0
+        try:
+            while position < len(data) and self._has_room() and self._parser.requests < turn_ends:
+                self._parser.feed(data[position : position + SLICE_BYTES])
+                position += SLICE_BYTES
+            self._hold(self._parser.held_bytes)
+        except EndOfRequests:
+            self._stopped = self._polite = True
+        except Problem as problem:
+            self._refuse(problem)
+        except Exception:
+            log.exception("a connection is given up")
+            return self.lose()
+        self._untaken = b"" if self._stopped else bytes(data[position:])
+        if self._untaken and self._has_room():
+            self._server.loop.call_soon(self._take_on)
+        return self._settle()
+
+    def _take_on(self) -> None:
+        """Go on with input that had no room before."""
+        data, self._untaken = self._untaken, b""
+        if data and not self._closed:
+            self._take(memoryview(data))
+
+    def _has_room(self) -> bool:
+        """Whether another request may be taken now."""
+        return (
+            not self._stopped
+            and len(self._exchanges) < PIPELINED
+            and len(self._unsent) < UNSENT_BYTES
+        )
 
     def begin(self, exchange: Exchange) -> None:
         """A request's head has come in: its answer has a place in the order from now on."""
@@ -86,20 +127,22 @@ class Connection:
         """All of a request has come in."""
         if not exchange.keep_alive:
             self._stopped = True
-        if isinstance(exchange, PostExchange):
-            try:
+        try:
+            if isinstance(exchange, PostExchange):
                 self._server.take_post(exchange, body)
-            except Problem as problem:
-                self.answer(exchange, problem)
-        elif isinstance(exchange, TornadoExchange):
-            try:
+            elif isinstance(exchange, TornadoExchange):
                 exchange.run(self._server.application, body)
-            except HTTPInputError as error:
-                self.answer(exchange, Problem(HTTPStatus.BAD_REQUEST, str(error)))
+        except Problem as problem:
+            self.answer(exchange, problem)
+        except HTTPInputError as error:
+            self.answer(exchange, Problem(HTTPStatus.BAD_REQUEST, str(error)))
+        except Exception:
+            log.exception("a request could not be served")
+            self.answer(exchange, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of ours"))
 
     def _hold(self, held: int) -> None:
         """Account for the body of a request that is still coming in. Raises Problem."""
-        if held != self._held_bytes:
+        if held != self._held_bytes and not self._closed:
             self._server.receiving_bytes += held - self._held_bytes
             self._held_bytes = held
             if held and self._server.receiving_bytes > self._server.limits.receiving_bytes:
@@ -110,24 +153,26 @@ class Connection:
         self._ended = True
         if self._parser.exchange is not None and not self._stopped:
             self._exchanges.pop()  # cut off in the middle
-        if self._linger_until or not (self._exchanges or self._unsent):
+        self._stopped = True
+        if self._linger_until:
             self.close()
+        else:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Close if nothing is owed and nothing will be; else listen where there is use for it."""
+        if self._closed or self._linger_until:
+            return
+        if self._stopped and not (self._exchanges or self._unsent):
+            self._finish()
         else:
             self._watch_input()
 
     def _watch_input(self) -> None:
-        """Listen for input where there is use for it, and only there."""
-        if self._closed:
-            return
         wanted = not self._ended and (
-            bool(self._linger_until)
-            or not (
-                self._stopped
-                or len(self._exchanges) >= PIPELINED
-                or len(self._unsent) >= UNSENT_BYTES
-            )
+            bool(self._linger_until) or (self._has_room() and not self._untaken)
         )
-        if wanted != self._reading:
+        if wanted != self._reading and not self._closed:
             self._reading = wanted
             if wanted:
                 self._server.loop.add_reader(self._fd, self.readable)
@@ -140,13 +185,16 @@ class Connection:
         """Whether the connection stays open after the answer to `exchange`.
 
         When we want to close, for age or because we are draining, we do so after the last request
-        that has come in: those before it were taken and are owed their answers.
+        that was taken; from then on none is taken any more, so that none is stored unanswered.
         """
         if self._closed or not exchange.keep_alive:
             return False
         if exchange is not self._exchanges[-1]:
             return True
-        return not self._server.draining and time.monotonic() < self._retire_at
+        if self._server.draining or time.monotonic() >= self._retire_at:
+            self._stopped = self._polite = True
+            return False
+        return True
 
     def answer(self, exchange: Exchange, answer: Problem | int) -> None:
         """Answer `exchange`: a problem, or how many events were stored."""
@@ -159,9 +207,7 @@ class Connection:
         """Make the answer without sending it; whether it is the only one that is due."""
         if self._closed:
             return False
-        client_keeps = exchange.keep_alive
         exchange.keep_alive = self.may_keep_alive(exchange)
-        self._polite = self._polite or client_keeps != exchange.keep_alive
         connection = connection_header(exchange.version, exchange.keep_alive)
         if isinstance(answer, Problem):
             exchange.output += self._server.responses.problem(answer, connection)
@@ -175,62 +221,67 @@ class Connection:
         if self._closed:
             return
         exchanges = self._exchanges
-        closing = False
         while exchanges:
             first = exchanges[0]
             if first.output:
-                self._unsent = self._unsent + first.output if self._unsent else first.output
+                self._send(first.output)
                 first.output = b""
-            if not first.done:
+            if not first.done or self._closed:
                 break
             exchanges.popleft()
-            if not first.keep_alive:
-                self._stopped = closing = True
-                exchanges.clear()
-        if self._unsent:
-            self._send()
-        if self._closed or self._unsent:
-            return
-        if closing or ((self._stopped or self._ended) and not exchanges):
-            self._finish()
-        elif self._stopped or not self._reading:
-            self._watch_input()
+        if self._untaken and self._has_room():
+            self._server.loop.call_soon(self._take_on)
+        self._settle()
 
-    def _send(self) -> None:
+    def _send(self, output: bytes) -> None:
+        """Send `output` now if nothing is before it, else keep it in line."""
+        if self._unsent or self._closed:
+            self._unsent += output
+            return
+        sent = self._push(output)
+        if sent < len(output):
+            self._unsent += output[sent:]
+            self._writing = True
+            self._server.loop.add_writer(self._fd, self._writable)
+
+    def _writable(self) -> None:
+        """The client has read some: send on."""
+        del self._unsent[: self._push(self._unsent)]
+        if not self._unsent and not self._closed:
+            self._writing = False
+            self._server.loop.remove_writer(self._fd)
+        self.flush()
+
+    def _push(self, output: bytes | bytearray) -> int:
+        """How many bytes of `output` the socket took."""
         try:
-            sent = self._sock.send(self._unsent)
+            sent = self._sock.send(output)
         except (BlockingIOError, InterruptedError):
-            sent = 0
+            return 0
         except OSError:
-            return self.lose()
-        if sent:
-            self._quiet_since = time.monotonic()
-        self._unsent = self._unsent[sent:]
-        if bool(self._unsent) != self._writing:
-            self._writing = not self._writing
-            if self._writing:
-                self._server.loop.add_writer(self._fd, self.flush)
-            else:
-                self._server.loop.remove_writer(self._fd)
-        return None
+            self.lose()
+            return len(output)
+        self._quiet_since = time.monotonic()
+        return sent
 
     # The end
 
     def _refuse(self, problem: Problem) -> None:
         """Answer a request that can't be served, and serve no other after it."""
-        if self._stopped:
+        if self._stopped and self._parser.exchange is None:
             return
         exchange = self._parser.exchange
         if exchange is None:
             exchange = Exchange(self, "1.1", keep_alive=False)
             self._exchanges.append(exchange)
+        self._server.note_refusal(problem)
         self._stopped = self._polite = True
         exchange.keep_alive = False
         exchange.output = b""  # in place of 100 Continue
         self.answer(exchange, problem)
 
     def check(self, now: float) -> None:
-        """Close or refuse what has taken too long; called about once a second."""
+        """Close or refuse what has taken too long; the server calls it twice a second."""
         allowed = self._server.limits.request_seconds
         since = self._parser.receiving_since
         if self._linger_until:
@@ -239,15 +290,17 @@ class Connection:
         elif self._unsent:
             if now - self._quiet_since > allowed:
                 self.lose()
-        elif since is not None:
+        elif since is not None and not self._stopped:
             if now - since > allowed:
                 detail = f"the request was not complete after {allowed:g} s"
                 self._refuse(Problem(HTTPStatus.REQUEST_TIMEOUT, detail))
-        elif not self._exchanges and now - self._quiet_since > self._quiet_allowed(now):
-            self.close()
+        elif now - self._quiet_since > self._quiet_allowed(now):
+            self.lose()
 
     def _quiet_allowed(self, now: float) -> float:
-        """How long the connection may be idle."""
+        """How long the connection may be quiet."""
+        if self._exchanges:
+            return UNANSWERED_SECONDS
         allowed = self._server.limits.idle_seconds
         if self._server.draining:
             return min(allowed, DRAIN_QUIET_SECONDS)
@@ -275,7 +328,7 @@ class Connection:
         """Close the socket; answers that become ready later are dropped."""
         if self._closed:
             return
-        self._closed = True
+        self._closed = self._stopped = True
         if self._reading:
             self._server.loop.remove_reader(self._fd)
         if self._writing:

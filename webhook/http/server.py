@@ -11,7 +11,6 @@ import resource
 import socket
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +27,8 @@ ACCEPTS_PER_TURN = 512  # then those already accepted get their turn
 RESERVED_FILES = 64  # what is not a connection: the store's files, the log, the event loop
 BUFFER_BYTES = 1 << 17
 SWEEP_SECONDS = 0.5
+DRAIN_QUIET_SECONDS = 0.25  # without a new connection: nobody sends here any more
+LAST_ANSWERS_SECONDS = 2.0
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -82,13 +83,15 @@ class HttpServer:
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
         self.connections: set[Connection] = set()
         self.accepted = 0
+        self.refused: dict[int, int] = {}
+        """Requests refused before they were complete, by HTTP status."""
         self.receiving_bytes = 0
         self.draining = False
         self.loop: asyncio.AbstractEventLoop
         self._listener: socket.socket
         self._accepting = False
+        self._exhausted = False
         self._sweeper: asyncio.Task[None]
-        self._all_gone: asyncio.Future[None] | None = None
 
     def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen; the address that was bound. Raises OSError."""
@@ -120,28 +123,46 @@ class HttpServer:
         together: dict[Connection, None] = {}
         for exchange in exchanges:
             connection = exchange.connection
-            if connection.prepare(exchange, problem or len(exchange.events)):
-                connection.flush()
-            else:
-                together[connection] = None
+            try:
+                if connection.prepare(exchange, problem or len(exchange.events)):
+                    connection.flush()
+                else:
+                    together[connection] = None
+            except Exception:
+                log.exception("an answer could not be given")
+                connection.lose()
         for connection in together:
             connection.flush()
 
-    async def drain(self, seconds: float) -> None:
-        """Serve on, closing each connection after its answer, until all are gone.
+    def note_refusal(self, problem: Problem) -> None:
+        """Count a request that was refused before it was complete."""
+        self.refused[problem.status] = self.refused.get(problem.status, 0) + 1
 
-        Ends after `seconds` at the latest. New connections are still accepted.
+    async def drain(self, seconds: float) -> None:
+        """Serve on, closing each connection after its answer, until none is left and none comes.
+
+        New connections are accepted until it has been quiet for a moment, or most of `seconds`
+        have passed; the rest is for those that are still open then.
         """
         self.draining = True
-        if self.connections:
-            self._all_gone = self.loop.create_future()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._all_gone, seconds)
+        deadline = time.monotonic() + seconds
+        last_accept = deadline - min(LAST_ANSWERS_SECONDS, seconds / 2)
+        accepted = -1
+        while time.monotonic() < last_accept and (self.connections or accepted != self.accepted):
+            accepted = self.accepted
+            await asyncio.sleep(min(DRAIN_QUIET_SECONDS, seconds / 4))
+        self._accept()  # those that have come in since
+        self._close_listener()
+        while self.connections and time.monotonic() < deadline:  # noqa: ASYNC110 - bounded
+            await asyncio.sleep(0.02)
+
+    def _close_listener(self) -> None:
+        self._pause_accepting()
+        self._listener.close()
 
     def stop(self) -> None:
         """Close everything."""
-        self._pause_accepting()
-        self._listener.close()
+        self._close_listener()
         self._sweeper.cancel()
         for connection in list(self.connections):
             connection.lose()
@@ -149,13 +170,14 @@ class HttpServer:
     def closed(self, connection: Connection) -> None:
         """Called by a connection that has closed."""
         self.connections.discard(connection)
-        if self._all_gone is not None and not self.connections and not self._all_gone.done():
-            self._all_gone.set_result(None)
-        if not self._accepting and self._listener.fileno() >= 0:
-            self._accept_more()
+        self._accept_more()
 
     def _accept_more(self) -> None:
-        if not self._accepting and len(self.connections) < self.max_connections:
+        if (
+            self._listener.fileno() >= 0
+            and not self._accepting
+            and len(self.connections) < self.max_connections
+        ):
             self._accepting = True
             self.loop.add_reader(self._listener.fileno(), self._accept)
 
@@ -172,13 +194,14 @@ class HttpServer:
                 sock, address = self._listener.accept()
             except (BlockingIOError, InterruptedError):
                 return None
-            except ConnectionAbortedError:
-                continue
             except OSError as error:
                 if error.errno not in EXHAUSTED:
-                    raise
-                log.warning("can't accept now: %s; connections wait in the backlog", error)
+                    continue  # an error of that one connection, says accept(2)
+                if not self._exhausted:
+                    log.warning("can't accept now: %s; connections wait in the backlog", error)
+                self._exhausted = True
                 return self._pause_accepting()  # the sweep, or a close, goes on with it
+            self._exhausted = False
             sock.setblocking(False)
             self.accepted += 1
             connection = Connection(self, sock, address[0])

@@ -3,32 +3,45 @@
 For verification only. It reads every event, so its cost grows with their number.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from webhook.clock import MICROSECONDS
 from webhook.store.contract import StartError
 from webhook.store.url import sqlite_path
 
-_IDS = "SELECT json_extract(body, '$.id') FROM events ORDER BY id"
-_SINCE = "SELECT count(*) FROM events WHERE received_at >= ? * 1000000"
+
+def stored(url: str) -> list[tuple[int, str]]:
+    """`(received_at in microseconds, body)` of each stored event, in order of receipt.
+
+    Raises StartError if there is no such store or it can't be read.
+    """
+    path = sqlite_path(url)
+    if path is not None:
+        return _sqlite_rows(path)
+    from webhook.store.cassandra.audit import rows  # only who has a ring needs its driver
+
+    return rows(url)
 
 
 def stored_ids(url: str) -> Iterator[str]:
     """The `id` field of every stored event that has one, as often as it is stored."""
-    with closing(_connect(url)) as db:
-        yield from (name for (name,) in db.execute(_IDS) if name is not None)
+    for _, body in stored(url):
+        name = json.loads(body).get("id")
+        if name is not None:
+            yield name
 
 
 def stored_since(url: str, second: int) -> int:
     """How many events are stored that were received at `second` (Unix time) or later."""
-    with closing(_connect(url)) as db:
-        return int(db.execute(_SINCE, (second,)).fetchone()[0])
+    return sum(received_at >= second * MICROSECONDS for received_at, _ in stored(url))
 
 
-def _connect(url: str) -> sqlite3.Connection:
-    path = sqlite_path(url)
-    if path is None or not Path(path).exists():
-        raise StartError(f"there is no store at {url}")
-    return sqlite3.connect(path)
+def _sqlite_rows(path: Path) -> list[tuple[int, str]]:
+    if not path.exists():
+        raise StartError(f"there is no file {path}")
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT received_at, body FROM events ORDER BY id").fetchall()

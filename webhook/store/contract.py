@@ -27,6 +27,10 @@ class Store(Protocol):
     group_seconds: int
     """A write holds events of one span of so many seconds, by receipt; 0 for no such bound."""
 
+    @property
+    def reads(self) -> int:
+        """Statements sent so far in order to count."""
+
     async def open(self) -> None:
         """Get ready. Raises StartError where no waiting will help."""
 

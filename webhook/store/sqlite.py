@@ -20,6 +20,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,7 +36,7 @@ APPLICATION_ID = 0x54435645  # "TCVE" in the file's header: this file is ours
 SCHEMA_VERSION = 1
 OLDEST_SQLITE = (3, 33, 0)  # JSON functions, UPSERT, quick_check of one table
 CHECKED_WHOLE_BYTES = 64 << 20  # files up to this size are checked whole at start
-EXPIRY_STEP = 1000  # events deleted at once while nothing is written
+EXPIRY_STEP = 1000  # events deleted at once, beside those that go with a write
 EXPIRY_INTERVAL_SECONDS = 1.0
 
 _SCHEMA = f"""
@@ -79,7 +80,7 @@ class SqliteStore:
     """Fulfils `webhook.store.contract.Store` with one file at `path`.
 
     Events older than `retention_seconds` are deleted, a few with each write and a step a second
-    while nothing is written. `now` is in Unix seconds.
+    besides. `now` is in Unix seconds.
     """
 
     lanes = 1
@@ -98,12 +99,13 @@ class SqliteStore:
         self._read_db: sqlite3.Connection | None = None
         self._lock: int | None = None
         self._failing = False
+        self.reads = 0
         self._expiry: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Take the file, check it, create it where there is none. Raises StartError."""
         await self._on(self._writer, self._start)
-        self._expiry = asyncio.create_task(self._expire_when_idle())
+        self._expiry = asyncio.create_task(self._expire_regularly())
 
     async def write(self, batch: Sequence[Event]) -> None:
         """See the contract."""
@@ -111,6 +113,7 @@ class SqliteStore:
 
     async def counts_since(self, second: int) -> Mapping[int, int]:
         """See the contract."""
+        self.reads += 1
         return await self._on(self._reader, self._counts_since, second)
 
     async def health(self) -> None:
@@ -174,9 +177,10 @@ class SqliteStore:
                 f"{self._path} is in use by another receiver (process {holder}); stop that one, "
                 "or give this one a file of its own in WEBHOOK_STORE"
             ) from None
-        os.ftruncate(lock, 0)
-        os.write(lock, f"{os.getpid()}\n".encode())
         self._lock = lock
+        with suppress(OSError):  # a full disk: the lock holds without the number
+            os.ftruncate(lock, 0)
+            os.write(lock, f"{os.getpid()}\n".encode())
 
     def _check_header(self) -> None:
         """Refuse what is no SQLite file before SQLite itself touches it."""
@@ -284,7 +288,7 @@ class SqliteStore:
         db.execute("DELETE FROM counts WHERE second < ?", (before,))
         return db.execute(_EXPIRE_EVENTS, {"before": before * MICROSECONDS, "step": step}).rowcount
 
-    async def _expire_when_idle(self) -> None:
+    async def _expire_regularly(self) -> None:
         while True:
             await asyncio.sleep(EXPIRY_INTERVAL_SECONDS)
             await self._on(self._writer, self._expire_step)

@@ -26,6 +26,7 @@ from cassandra.cython_deps import HAVE_CYTHON
 from cassandra.io.libevreactor import LibevConnection
 from cassandra.policies import (
     ConstantReconnectionPolicy,
+    ConstantSpeculativeExecutionPolicy,
     DCAwareRoundRobinPolicy,
     FallthroughRetryPolicy,
     TokenAwarePolicy,
@@ -39,6 +40,7 @@ from webhook.store.contract import OutcomeUnknown, StartError, StoreUnavailable
 log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 2.5  # a little more than the ring's own time-out for a write, 2 s
+SPECULATE_SECONDS = 0.5  # then a second node is asked as well: the first may hang
 CONNECT_SECONDS = 5.0
 RECONNECT_SECONDS = 1.0
 HEARTBEAT_SECONDS = 3.0  # a node that hangs is noticed after this and as long again
@@ -48,7 +50,6 @@ TABLES: Mapping[str, frozenset[str]] = {
     "events": frozenset({"minute", "lane", "seq", "counts", "total", "events"}),
     "lanes": frozenset({"minute", "lane", "sealed", "counts"}),
 }
-_DEFINITE = (Unavailable, OverloadedErrorMessage, NoHostAvailable)
 
 
 class Ring:
@@ -58,6 +59,11 @@ class Ring:
         self._settings = settings
         self._cluster: Cluster | None = None
         self._session: Session | None = None
+
+    @property
+    def session(self) -> Session | None:
+        """The driver's own session, None while not connected."""
+        return self._session
 
     def connect(self) -> None:
         """Connect and verify the schema; blocks, for a thread.
@@ -91,6 +97,7 @@ class Ring:
             FallthroughRetryPolicy(),
             consistency_level=getattr(ConsistencyLevel, settings.consistency),
             request_timeout=REQUEST_SECONDS,
+            speculative_execution_policy=ConstantSpeculativeExecutionPolicy(SPECULATE_SECONDS, 1),
         )
         return Cluster(
             settings.hosts,
@@ -150,6 +157,7 @@ class Ring:
             raise StoreUnavailable("not connected to the ring")
         statement = BoundStatement(prepared)
         statement.values = list(values)
+        statement.is_idempotent = True  # every one of ours is: same cells, same timestamp
         loop = asyncio.get_running_loop()
         done: asyncio.Future[list[Any]] = loop.create_future()
         try:
@@ -163,8 +171,11 @@ class Ring:
         )
         try:
             return await done
-        except _DEFINITE as error:
-            raise StoreUnavailable(f"the ring refuses: {error}") from error
+        except (Unavailable, OverloadedErrorMessage, NoHostAvailable) as error:
+            # A refusal speaks for the one node that was asked; another may have gone ahead.
+            if len(response.attempted_hosts) <= 1:
+                raise StoreUnavailable(f"the ring refuses: {error}") from error
+            raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
         except (DriverException, ErrorMessage, OSError) as error:
             raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
 

@@ -42,6 +42,11 @@ class CassandraStore:
         self._repeating = 0
         self._failing = False
 
+    @property
+    def reads(self) -> int:
+        """See the contract."""
+        return self._reader.reads if self._reader is not None else 0
+
     async def open(self) -> None:
         """Begin to connect. Raises StartError where no waiting will help."""
         try:

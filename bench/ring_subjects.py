@@ -1,0 +1,80 @@
+"""What `scripts/bench ring` compares: our receiver and its peers, which are had first."""
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.say import say
+
+PEERS = Path(__file__).with_name("peers")
+
+
+class NotHere(Exception):  # noqa: N818 - no error: the others are measured without it
+    """A peer can't be had; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One of those compared: `python -m module` runs it, once `provide` has returned."""
+
+    name: str
+    module: str
+    provide: Callable[[], None] = lambda: None
+    """Raises NotHere."""
+
+
+def available() -> tuple[list[Subject], list[str]]:
+    """The subjects that can run here, ours first, and a line on each that can't."""
+    here, notes = [], []
+    for subject in (OURS, *_PEERS):
+        try:
+            subject.provide()
+        except NotHere as reason:
+            notes.append(f"{subject.name} is left out: {reason}")
+        else:
+            here.append(subject)
+    return here, notes
+
+
+def provide_express() -> None:
+    """Install the packages of its lock file. Raises NotHere."""
+    folder = PEERS / "express"
+    digest = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    stamp = folder / "node_modules" / ".sha256"
+    _need("node", "nodejs")
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    _need("npm", "npm")
+    say("installing the pinned packages of bench/peers/express/package-lock.json")
+    _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
+    stamp.write_text(digest)
+
+
+def provide_go() -> None:
+    """Build it; Go's own cache knows whether there is anything to do. Raises NotHere."""
+    _need("go", "golang-go, if that is 1.24 or later; see go.dev/dl")
+    say("building bench/peers/go")
+    _run(["go", "build", "-trimpath", "-buildvcs=false", "-o", ".build/peer", "."], PEERS / "go")
+
+
+def _need(command: str, package: str) -> None:
+    if shutil.which(command) is None:
+        raise NotHere(f"there is no {command} here; on Debian: apt-get install {package}")
+
+
+def _run(command: list[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise NotHere(f"`{' '.join(command)}` failed in {folder}:\n{said}")
+
+
+OURS = Subject("receiver", "webhook")
+_PEERS = (
+    Subject("FastAPI", "bench.peers.fastapi_cassandra"),
+    Subject("Express", "bench.peers.express", provide_express),
+    Subject("Go", "bench.peers.go", provide_go),
+)
