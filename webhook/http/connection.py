@@ -134,8 +134,9 @@ class Connection:
                 exchange.run(self._server.application, body)
         except Problem as problem:
             self.answer(exchange, problem)
-        except HTTPInputError as error:
-            self.answer(exchange, Problem(HTTPStatus.BAD_REQUEST, str(error)))
+        except (HTTPInputError, ValueError) as error:  # Tornado's own, of Host or a cookie
+            detail = f"malformed HTTP request: {error}"
+            self.answer(exchange, Problem(HTTPStatus.BAD_REQUEST, detail))
         except Exception:
             log.exception("a request could not be served")
             self.answer(exchange, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of ours"))

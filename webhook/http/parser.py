@@ -58,15 +58,18 @@ class RequestParser:
         """
         self._fed_at = time.monotonic()
         progress = self._progress
+        offered_at = None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._go_on_without_upgrade(data[upgrade.args[0] :])
+            offered_at = upgrade.args[0]
         except httptools.HttpParserCallbackError as error:
             raise error.__context__ or error from None
         except httptools.HttpParserError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, f"malformed HTTP request: {error}") from None
-        if self.receiving_since is not None:
+        if offered_at is not None:
+            self._go_on_without_upgrade(data[offered_at:])
+        elif self.receiving_since is not None:
             # A header, of a head or a trailer, comes out only when all of it is in.
             self._pending = self._pending + len(data) if progress == self._progress else 0
             self._check_head(self._pending)
