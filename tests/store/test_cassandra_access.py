@@ -1,0 +1,61 @@
+"""A ring that asks for a password, over TLS."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+
+from tests.support.receiver import Receiver
+from tests.support.ring import Ring
+from tests.support.waiting import wait_for
+
+
+class LockedRing(Ring):
+    """A ring that wants a password and offers TLS."""
+
+    @contextmanager
+    def session(self, *numbers: int, keyspace: str | None = None) -> Iterator[Any]:
+        """As the superuser that Cassandra makes."""
+        cluster = Cluster(
+            [self.nodes[number].host for number in numbers] or self.hosts,
+            auth_provider=PlainTextAuthProvider("cassandra", "cassandra"),
+            execution_profiles={EXEC_PROFILE_DEFAULT: ExecutionProfile(request_timeout=10)},
+            protocol_version=5,
+        )
+        try:
+            yield cluster.connect(keyspace)
+        finally:
+            cluster.shutdown()
+
+
+def test_password_and_tls(tmp_path: Path) -> None:
+    key_store, certificate = tmp_path / "node.p12", tmp_path / "ca.pem"
+    keytool = ["keytool", "-keystore", str(key_store), "-storepass", "changeit", "-alias", "node"]
+    names = ["-dname", "CN=node-1", "-ext", "san=ip:192.168.56.11"]
+    make = [*keytool, "-genkeypair", "-keyalg", "EC", *names, "-validity", "2"]
+    subprocess.run(make, check=True, capture_output=True)
+    export = [*keytool, "-exportcert", "-rfc", "-file", str(certificate)]
+    subprocess.run(export, check=True, capture_output=True)
+    settings = {
+        "authenticator": "PasswordAuthenticator",
+        "client_encryption_options.enabled": "true",
+        "client_encryption_options.optional": "true",  # the test itself comes without
+        "client_encryption_options.keystore": str(key_store),
+        "client_encryption_options.keystore_password": "changeit",
+    }
+    with LockedRing(tmp_path / "ring", settings=settings) as ring:
+        ring.apply_schema("locked")
+        place = f"{ring.hosts[0]}/locked?tls_ca={certificate}"
+        with Receiver(f"cassandra://cassandra:wrong@{place}", expect_errors=True) as stranger:
+            assert not stranger.ready()
+            assert "wrong@" not in stranger.log
+        with Receiver(f"cassandra://cassandra:cassandra@{place}") as receiver:
+            wait_for(receiver.ready, "ready", 30)
+            receiver.post_many(10)
+            assert receiver.count() == 10
+        with Receiver(f"cassandra://{place.partition('?')[0]}", expect_errors=True) as nobody:
+            assert not nobody.ready()
