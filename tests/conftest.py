@@ -9,7 +9,7 @@ from tests.support.receiver import Receiver
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rounds", type=int, default=1, help="inject each fault so many times")
+    parser.addoption("--long", action="store_true", help="inject each fault many times")
     parser.addoption(
         "--screenshot-of",
         metavar="URL",

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
@@ -111,8 +112,8 @@ def _from_maven(target: Path) -> None:
         lines: list[str] = []
         for line in maven.stdout or ():
             lines.append(line)
-            if copied := re.search(r"Copying (\S+\.jar)", line):
-                say(f"  {copied[1]}")
+            if got := re.search(r"Downloaded .*/(\S+\.jar) \((.*) at", line):
+                print(f"    {got[1]}, {got[2]}", file=sys.stderr, flush=True)
     if maven.returncode:
         raise FetchError("Maven said:\n" + "".join(lines[-20:]))
 

@@ -77,6 +77,15 @@ def test_a_paused_node_answers_nobody_until_it_is_resumed(three_nodes: Ring) -> 
     write(three_nodes, 3, "ALL")
 
 
+def test_a_paused_node_can_be_killed(three_nodes: Ring) -> None:
+    three_nodes.pause(3)
+    three_nodes.kill(3)
+    assert not three_nodes.runs(3)
+    three_nodes.start_node(3)
+    three_nodes.wait_up()
+    write(three_nodes, 3, "ALL")
+
+
 def test_a_node_that_is_cut_off_serves_clients_without_the_others(three_nodes: Ring) -> None:
     three_nodes.cut(1)
     write(three_nodes, 1, "ONE")

@@ -25,6 +25,7 @@ LOADS = {
 }
 
 
+@pytest.mark.long_rounds(20)
 def test_a_killed_receiver_loses_nothing_that_it_acknowledged(
     tmp_path: Path, store_path: Path, round_: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,8 +20,10 @@ from tests.support.verification import Bounds, verify
 from tests.support.waiting import wait_for
 from webhook.store.audit import stored
 
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 PHASE = 1000  # events acknowledged before, during and after each fault, at least
+pytestmark = pytest.mark.long_rounds(5)
+
 LOAD = ("--keep-alive", "--rate", "1000", "--timeout", "30")
 HELD = 25_000  # at most so many events can be unknown: what 1,000/s bring in while nodes hang
 
@@ -173,7 +175,7 @@ def test_a_receiver_whose_clock_is_wrong(
     ring: Ring, tmp_path: Path, clock: str, round_: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By 5 s, against the other receiver's and the ring's."""
-    if not FAKETIME.exists():
+    if FAKETIME is None:
         pytest.skip("libfaketime is not installed")
     offset = tmp_path / "offset"
     offset.write_text({"ahead": "+5", "behind": "-5", "set back": "+0"}[clock])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.support.ring import Ring
 from tests.support.stores import new_store
 from webhook.events import Event
-from webhook.store import Store, open_store
+from webhook.store import Store, StoreUnavailable, open_store
 from webhook.store.audit import stored
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))  # as in JSON
@@ -35,6 +35,7 @@ class StoreUnderTest:
         store = open_store(self.url, RETENTION_SECONDS)
         await store.open()
         try:
+            await healthy(store)
             yield store
         finally:
             await store.close()
@@ -61,6 +62,17 @@ def kind(ring: Ring | None, tmp_path: Path) -> StoreUnderTest:
     if ring is None:
         return StoreUnderTest(f"sqlite:///{tmp_path / 'events.db'}")
     return StoreUnderTest(new_store(ring))
+
+
+async def healthy(store: Store) -> None:
+    """Return when the store can be used: it may still be connecting when it is open."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return await store.health()
+        except StoreUnavailable:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
 
 
 async def write_all(store: Store, events: list[Event]) -> None:

@@ -13,19 +13,19 @@ goes when the process that made it goes, whichever way.
 """
 
 import os
+import shlex
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import time
+import unittest
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-
-import pytest
 
 from tests.support.waiting import wait_for
 from webhook.process import REPOSITORY
@@ -117,7 +117,7 @@ class Ring:
         if settings:
             options.append("-Dcassandra.config.allow_system_properties=true")
             options += [f"-Dcassandra.settings.{name}={value}" for name, value in settings.items()]
-        self._environ = {**os.environ, "CASSANDRA_JVM_OPTIONS": " ".join(options)}
+        self._environ = {**os.environ, "CASSANDRA_JVM_OPTIONS": shlex.join(options)}
         self._command = list(command)
         self._wait_seconds = wait_seconds
         self._switch = Switch("switch")
@@ -144,7 +144,7 @@ class Ring:
     def start(self) -> Self:
         """Make the machines, start all nodes, and return when the ring is whole."""
         if reason := missing():
-            pytest.skip(f"no ring of real nodes here: {reason}")
+            raise unittest.SkipTest(f"no ring of real nodes here: {reason}")
         self._refuse_memory()
         try:
             subprocess.run([sys.executable, CASSANDRA, "get"], check=True)
@@ -163,7 +163,7 @@ class Ring:
         return self
 
     def stop(self) -> None:
-        """End everything at once, as a power cut would; the data stays in `directory`."""
+        """Kill everything at once; the data stays in `directory` for another ring to take up."""
         for machine in (*(node.machine for node in self.nodes.values()), self._switch):
             machine.kill()
         self._stack.close()
@@ -185,7 +185,10 @@ class Ring:
         self.directory.mkdir(parents=True, exist_ok=True)
         kind = must(["stat", "--file-system", "--format=%T", str(self.directory)]).strip()
         if kind in {"tmpfs", "ramfs"}:
-            raise RingError(f"{self.directory} is on {kind}: a sync means nothing there")
+            raise RingError(
+                f"{self.directory} is on {kind}, where a sync means nothing; take a folder on a "
+                "disk (pytest --basetemp DIR)"
+            )
 
     def _refuse_taken_network(self) -> None:
         def routes() -> str:
@@ -226,8 +229,9 @@ class Ring:
         node = self.nodes[number]
         if node.process is None:
             raise RingError(f"node {number} does not run")
-        signal_process(node.pid, how)
-        self.resume(number)
+        pid = node.pid
+        signal_process(pid, how)
+        self._continue(node, pid)
         node.process.wait(STOP_SECONDS)
         node.process = None
 
@@ -240,9 +244,12 @@ class Ring:
     def resume(self, number: int) -> None:
         """SIGCONT."""
         node = self.nodes[number]
+        self._continue(node, node.pid)
+
+    def _continue(self, node: Node, pid: int) -> None:
         if node.paused and node.process is not None:
-            for pid in (node.process.pid, node.pid):  # nsenter stops itself with its child
-                signal_process(pid, signal.SIGCONT)
+            signal_process(node.process.pid, signal.SIGCONT)  # nsenter stops with its child
+            signal_process(pid, signal.SIGCONT)
         node.paused = False
 
     def pid(self, number: int) -> int:

@@ -81,6 +81,7 @@ class Lane:
         self._seq = 0
         self._bytes = 0
         self._counts: Counter[int] = Counter()
+        self._unsettled: list[bytes] = []
         self.minute: int | None = None
         """The minute that it is in (Unix time // 60), None outside of minutes."""
         self.ended = False
@@ -112,7 +113,7 @@ class Lane:
             await self._persist(self._statements.insert_events, values, self._write_seconds)
         except OutcomeUnknown:
             self.ended = True
-            self.unsettled = values
+            self._unsettled = values
             raise
         self._counts = counts
         self._seq += 1
@@ -122,7 +123,7 @@ class Lane:
         """Go on repeating the write whose outcome stayed unknown; whether it was stored in time."""
         try:
             await self._persist(
-                self._statements.insert_events, self.unsettled, seconds, definite=False
+                self._statements.insert_events, self._unsettled, seconds, definite=False
             )
         except OutcomeUnknown:
             return False

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 2.5  # a little more than the ring's own time-out for a write, 2 s
 SPECULATE_SECONDS = 0.5  # then a second node is asked as well: the first may hang
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
 RECONNECT_SECONDS = 1.0
 HEARTBEAT_SECONDS = 3.0  # a node that hangs is noticed after this and as long again
 PROTOCOL_VERSION = 4  # `codec` makes this version's bytes; 5 has the same, with framing
@@ -53,12 +53,21 @@ TABLES: Mapping[str, frozenset[str]] = {
 
 
 class Ring:
-    """One session. `connect` once, then `prepare` and `execute`."""
+    """One session. `check`, `connect` once, then `prepare` and `execute`."""
 
     def __init__(self, settings: RingSettings) -> None:
         self._settings = settings
         self._cluster: Cluster | None = None
         self._session: Session | None = None
+
+    def check(self) -> None:
+        """Raise StartError if the driver lacks its C parts or TLS can't be set up."""
+        if not HAVE_CYTHON:
+            raise StartError(
+                "cassandra-driver is installed without its C extensions, and would be several "
+                "times slower; install it from a wheel"
+            )
+        self._settings.tls()
 
     @property
     def session(self) -> Session | None:
@@ -68,14 +77,8 @@ class Ring:
     def connect(self) -> None:
         """Connect and verify the schema; blocks, for a thread.
 
-        Raises StoreUnavailable if the ring can't be reached or has no schema yet, StartError if the
-        driver was installed without its C parts or TLS can't be set up.
+        Raises StoreUnavailable if the ring can't be reached or has no schema yet.
         """
-        if not HAVE_CYTHON:
-            raise StartError(
-                "cassandra-driver is installed without its C extensions, and would be several "
-                "times slower; install it from a wheel"
-            )
         cluster = self._new_cluster(self._settings.tls())
         try:
             session = cluster.connect()

@@ -49,12 +49,8 @@ class CassandraStore:
 
     async def open(self) -> None:
         """Begin to connect. Raises StartError where no waiting will help."""
-        try:
-            await asyncio.to_thread(self._connect)
-        except StoreUnavailable as error:
-            log.warning("%s; trying again every %g s", error, CONNECT_EVERY_SECONDS)
-            self._reason = str(error)
-            self._spawn(self._connect_later())
+        self._ring.check()
+        self._spawn(self._keep_connecting())
         self._spawn(self._seal_idle_lanes())
 
     async def write(self, batch: Sequence[Event]) -> None:
@@ -105,15 +101,15 @@ class CassandraStore:
         self._statements = Statements(self._ring)
         self._reader = WindowReader(self._ring)
 
-    async def _connect_later(self) -> None:
+    async def _keep_connecting(self) -> None:
         while self._reader is None:
-            await asyncio.sleep(CONNECT_EVERY_SECONDS)
             try:
                 await asyncio.to_thread(self._connect)
             except StoreUnavailable as error:
                 if str(error) != self._reason:
-                    log.warning("%s", error)
+                    log.warning("%s; trying again until it works", error)
                 self._reason = str(error)
+                await asyncio.sleep(CONNECT_EVERY_SECONDS)
         log.info("connected to the ring")
 
     def _connected(self) -> WindowReader:

@@ -76,8 +76,9 @@ class WindowReader:
             known.complete = began >= (minute + 1) * MINUTE + SKEW_SECONDS + JOINED_SECONDS
         elif known.unsealed and self._now() < (minute + 3) * MINUTE:
             await self._list(minute, known)  # they may be sealed by now
-        open_lanes = await asyncio.gather(*(self._one(minute, lane) for lane in known.unsealed))
-        return [*known.sealed.values(), *open_lanes]
+        # As of now: while these are read, another reader may find one of them sealed.
+        sealed, unsealed = [*known.sealed.values()], [*known.unsealed]
+        return sealed + await asyncio.gather(*(self._one(minute, lane) for lane in unsealed))
 
     async def _list(self, minute: int, known: Minute) -> None:
         rows = await self._execute(self._select_lanes, [encode_int(minute)])
