@@ -15,8 +15,10 @@ const client = new cassandra.Client({
   keyspace: store.pathname.slice(1),
   queryOptions: { consistency: cassandra.types.consistencies.quorum, prepare: true },
 });
-const INSERT =
-  "INSERT INTO events (minute, id, received_at, type, call_id, body) VALUES (?, ?, ?, ?, ?, ?)";
+const INSERT = `
+  INSERT INTO events (minute, bucket, id, received_at, type, call_id, body)
+  VALUES (?, ?, ?, ?, ?, ?, ?)`;
+const BUCKETS = 16;
 
 const app = express();
 app.use(express.json());
@@ -29,6 +31,7 @@ app.post("/events", async (request, response) => {
   const now = new Date();
   await client.execute(INSERT, [
     Math.floor(now.getTime() / 60_000),
+    Math.floor(Math.random() * BUCKETS),
     cassandra.types.TimeUuid.now(),
     now,
     event.type,

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,8 +19,10 @@ import (
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 )
 
-const insert = `INSERT INTO events (minute, id, received_at, type, call_id, body)
-	VALUES (?, ?, ?, ?, ?, ?)`
+const insert = `INSERT INTO events (minute, bucket, id, received_at, type, call_id, body)
+	VALUES (?, ?, ?, ?, ?, ?, ?)`
+
+const buckets = 16
 
 type event struct {
 	Type   string  `json:"type"`
@@ -46,8 +49,8 @@ func (s *server) postEvent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := time.Now()
-	query := s.session.Query(insert,
-		int32(now.Unix()/60), gocql.TimeUUID(), now, e.Type, e.CallID, string(body))
+	query := s.session.Query(insert, int(now.Unix()/60), rand.IntN(buckets), gocql.TimeUUID(),
+		now, e.Type, e.CallID, string(body))
 	if err := query.ExecContext(r.Context()); err != nil {
 		log.Print(err)
 		http.Error(w, "not stored", http.StatusServiceUnavailable)
