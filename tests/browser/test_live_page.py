@@ -100,7 +100,8 @@ def test_survives_the_receiver(receiver: Receiver, page: Page, tmp_path: Path) -
     expect(page).to_have_title(re.compile("^No answer since"))
 
     # 3. It comes back on the same port.
-    with Receiver(tmp_path / "events.db", address=f"127.0.0.1:{receiver.port}") as back:
+    address = f"127.0.0.1:{receiver.port}"
+    with Receiver(tmp_path / "events.db", address=address, expect_clients=True) as back:
         expect(page.locator("#status")).to_have_text(LIVE)
         back.post_many(7)
 
