@@ -13,8 +13,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
 
 from bench import ring_subjects, wrk
 from bench.cpu import cpu_seconds
@@ -24,12 +27,14 @@ from bench.wrk import Load
 from support.namespace import missing
 from support.say import fail, say
 from tests.support.ring import Ring, RingError
+from tests.support.waiting import wait_for
 from webhook.process import ReceiverProcess
 from webhook.store.audit import stored
 
 LOADS = (Load("64 kept-alive", 64), Load("500 kept-alive", 500))
 RATE = 1000
 STEADY = f"{RATE:,}/s"  # the other kind of load: an open loop at this rate
+READY_SECONDS = 30.0
 WARM_SECONDS = 1
 SETTLE_SECONDS = 0.5  # for writes whose client has gone
 RING_WAIT_SECONDS = 600.0  # another ring on this machine may be in use
@@ -97,6 +102,7 @@ class Course:
         store = f"cassandra://{self._hosts}/{keyspace}"
         with ReceiverProcess({"store": store}, module=subject.module) as receiver:
             url = f"{receiver.url}/events"
+            wait_for(lambda: takes_events(url), f"{subject.name} takes events", READY_SECONDS)
             wrk.run(url, load or LOADS[0], WARM_SECONDS)
             time.sleep(SETTLE_SECONDS)
             self._empty()
@@ -132,6 +138,16 @@ class Course:
 
     def _cpu_seconds(self) -> float:
         return sum(cpu_seconds(self._ring.pid(number)) for number in self._ring.nodes)
+
+
+def takes_events(url: str) -> bool:
+    """Whether an event is answered 200: some listen before they are connected to the ring."""
+    request = Request(url, b'{"type": "call.new"}', {"Content-Type": "application/json"})  # noqa: S310
+    try:
+        with urlopen(request, timeout=READY_SECONDS) as answer:  # noqa: S310
+            return bool(answer.status == HTTPStatus.OK)
+    except URLError:
+        return False
 
 
 def pressed(url: str, load: Load, seconds: int) -> Driven:

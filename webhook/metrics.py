@@ -3,6 +3,7 @@
 import resource
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, GCCollector, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -120,9 +121,7 @@ class ReceiverCollector(Collector):
         yield CounterMetricFamily(
             "process_cpu_seconds", "CPU time, user and system", usage.ru_utime + usage.ru_stime
         )
-        yield GaugeMetricFamily(
-            "process_max_resident_memory_bytes", "Peak memory", usage.ru_maxrss * 1024
-        )
+        yield GaugeMetricFamily("process_resident_memory_bytes", "Memory", _resident_bytes())
         yield GaugeMetricFamily("webhook_held_events", "Waiting or in flight", commit.held_events)
         yield GaugeMetricFamily("webhook_held_bytes", "The same in bytes", commit.held_bytes)
         yield GaugeMetricFamily("webhook_open_connections", "Open now", len(http.connections))
@@ -147,6 +146,11 @@ class ReceiverCollector(Collector):
         events.add_metric(["over_limit"], self._intake.figures.over_limit)
         events.add_metric(["queue_full"], commit.queue_full)
         return events
+
+
+def _resident_bytes() -> int:
+    """Of this process now. (The peak that getrusage tells may be the parent's, from before exec.)"""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def new_registry() -> CollectorRegistry:

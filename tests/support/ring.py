@@ -154,9 +154,9 @@ class Ring:
             self._switch.plug_host(INTERFACE, f"{HOST}/24")
             for node in self.nodes.values():
                 self._make_machine(node)
-            for number in self.nodes:
+            for number in self.nodes:  # one by one: at the same time two may pick the same tokens
                 self.start_node(number)
-            self.wait_up()
+                self.wait_up()
         except BaseException:
             self.stop()
             raise
