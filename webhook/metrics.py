@@ -149,7 +149,7 @@ class ReceiverCollector(Collector):
 
 
 def _resident_bytes() -> int:
-    """Of this process now. (The peak that getrusage tells may be the parent's, from before exec.)"""
+    """Of this process now; the peak that getrusage tells may be its parent's, from before exec."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
