@@ -110,7 +110,6 @@ class GroupCommit(Generic[S]):
         self._writes: set[Write[S]] = set()
         self._lanes: list[asyncio.Task[None]] = []
         self._idle: deque[asyncio.Future[None]] = deque()
-        self._released: asyncio.Future[None] | None = None
         self.held_events = 0
         self.held_bytes = 0
         self.figures = CommitFigures()
@@ -147,12 +146,6 @@ class GroupCommit(Generic[S]):
         done, _ = await asyncio.wait(self._lanes, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
-
-    async def drained(self) -> None:
-        """Return when everything that was taken has been settled and written."""
-        while self.held_events:
-            self._released = asyncio.get_running_loop().create_future()
-            await self._released
 
     async def stop(self) -> None:
         """Close the lanes. What is still held then is settled: queued REFUSED, written UNKNOWN."""
@@ -233,8 +226,6 @@ class GroupCommit(Generic[S]):
     def _release(self, events: int, size: int) -> None:
         self.held_events -= events
         self.held_bytes -= size
-        if self._released is not None and not self._released.done():
-            self._released.set_result(None)
 
     async def _watch(self) -> None:
         """Rule 5."""
