@@ -1,10 +1,11 @@
 """Machines made of Linux namespaces, joined by a switch: nodes without virtual machines.
 
-A machine is a set of namespaces (net, mount, pid, uts) that one small process keeps. That process
-reads from a pipe and ends when the pipe's other end does, so the kernel takes everything away -
-processes, mounts, interfaces - whichever way the owner ends, SIGKILL included. The switch is a
-machine too: its bridge is out of sight of the host's packet filter, which may drop what it forwards
-(Docker's does). On the host there is one interface, the host's own port of that switch.
+A machine is a set of namespaces (net, mount, pid, uts) with a first process; when that process ends
+the kernel takes everything away - processes, mounts, interfaces. A `Machine` is for the length of a
+`with`: its first process reads from a pipe and ends when the pipe's other end does, whichever way
+the owner ends, SIGKILL included. A `LastingMachine` stays when its maker ends, until it is killed.
+The switch is a machine too: its bridge is out of sight of the host's packet filter, which may drop
+what it forwards (Docker's does). On the host there is one interface, the host's own port of it.
 """
 
 import os
@@ -58,26 +59,33 @@ def await_that(condition: Callable[[], bool], what: str, seconds: float = WITHIN
         time.sleep(0.02)
 
 
-class Machine:
+class Namespaces:
+    """A set of namespaces by its first process."""
+
+    def __init__(self, name: str, pid: int = 0) -> None:
+        self.name = name
+        self.pid = pid
+        """Its first process, as the host numbers it; 0 before it is made."""
+
+    def inside(self, *command: str) -> list[str]:
+        """The command that runs `command` in there."""
+        enter = ["nsenter", f"--target={self.pid}", "--net", "--mount", "--pid", "--uts"]
+        return [*enter, "--", *command]
+
+    def must(self, *command: str) -> str:
+        """The output of a command in there that must succeed. Raises NamespaceError."""
+        return must(self.inside(*command))
+
+
+class Machine(Namespaces):
     """A set of namespaces with this host name, from `with` until its end."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        super().__init__(name)
         self._keeper: subprocess.Popen[str] | None = None
-        self.pid = 0
-        """Its first process, as the host numbers it."""
 
     def __enter__(self) -> Self:
-        command = ["unshare", "--net", "--mount", "--pid", "--uts", "--fork", "--kill-child"]
-        command += ["--mount-proc", "--", "sh", "-c", 'hostname "$0" && echo && exec cat']
-        self._keeper = subprocess.Popen(
-            [*command, self.name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        )
+        self._keeper = _unshare(self.name, "exec cat", [])
         try:
             if not (self._keeper.stdout and self._keeper.stdout.readline()):
                 said = self._keeper.stderr.read() if self._keeper.stderr else ""
@@ -111,30 +119,77 @@ class Machine:
             if stream is not None:
                 stream.close()
         if self.pid:
-            await_that(lambda: not Path(f"/proc/{self.pid}").exists(), f"the end of {self.name}")
-
-    def inside(self, *command: str) -> list[str]:
-        """The command that runs `command` in there."""
-        enter = ["nsenter", f"--target={self.pid}", "--net", "--mount", "--pid", "--uts"]
-        return [*enter, "--", *command]
-
-    def must(self, *command: str) -> str:
-        """The output of a command in there that must succeed. Raises NamespaceError."""
-        return must(self.inside(*command))
+            await_end(self)
 
 
-class Switch(Machine):
-    """A bridge that machines are plugged into."""
+class LastingMachine(Namespaces):
+    """A set of namespaces with this host name that stays until it is killed.
 
-    def __enter__(self) -> Self:
-        super().__enter__()
-        try:
-            self.must("ip", "link", "add", "bridge", "type", "bridge")
-            self.must("ip", "link", "set", "bridge", "up")
-        except BaseException:
-            self._end()
-            raise
-        return self
+    It is made in two steps. After `make` there is nothing in it but a process that waits; a maker
+    that ends now leaves nothing behind. `run` turns that process into the first one.
+    """
+
+    def __init__(self, name: str, pid: int = 0) -> None:
+        super().__init__(name, pid)
+        self._maker: subprocess.Popen[str] | None = None
+
+    def make(self, *command: str) -> None:
+        """Make the namespaces, in which `command` will run. Raises NamespaceError."""
+        go = 'read -r log && exec "$@" < /dev/null > "$log" 2>&1'
+        self._maker = _unshare(self.name, go, command, kill_child=False)
+        if not (self._maker.stdout and self._maker.stdout.readline()):
+            said = self._maker.stderr.read() if self._maker.stderr else ""
+            raise NamespaceError(f"{self.name}: {said.strip()}")
+        self.pid = children(self._maker.pid)[0]
+        self.must("ip", "link", "set", "lo", "up")
+
+    def run(self, log: Path) -> None:
+        """Run the command, with its output in `log`; the machine is no longer its maker's."""
+        if self._maker is None or self._maker.stdin is None:
+            raise NamespaceError(f"{self.name} has not been made")
+        self._maker.stdin.write(f"{log}\n")
+        for stream in (self._maker.stdin, self._maker.stdout, self._maker.stderr):
+            if stream is not None:
+                stream.close()
+        self._maker.returncode = 0  # nobody waits for it
+        self._maker = None
+
+    def kill(self) -> None:
+        """End everything in it at once; returns when it has ended."""
+        signal_process(self.pid, signal.SIGKILL)
+        await_end(self)
+
+
+def _unshare(
+    name: str, script: str, arguments: Sequence[str], *, kill_child: bool = True
+) -> "subprocess.Popen[str]":
+    """New namespaces in which the shell runs `script`, after a line on its output."""
+    command = ["unshare", "--net", "--mount", "--pid", "--uts", "--fork"]
+    command += ["--kill-child"] * kill_child
+    command += ["--mount-proc", "--", "sh", "-c", f'hostname "$0" && echo && {script}', name]
+    return subprocess.Popen(
+        [*command, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def await_end(machine: Namespaces) -> None:
+    """Return when the machine's first process has ended, and with it all others."""
+    path = Path(f"/proc/{machine.pid}")
+    await_that(lambda: not path.exists(), f"the end of {machine.name}")
+
+
+class Bridge(Namespaces):
+    """What a switch is, whoever keeps it: a bridge that machines are plugged into."""
+
+    def build(self) -> None:
+        """Make the bridge. Raises NamespaceError."""
+        self.must("ip", "link", "add", "bridge", "type", "bridge")
+        self.must("ip", "link", "set", "bridge", "up")
 
     def plug_host(self, interface: str, address: str) -> None:
         """Give the host an interface at the switch; `address` has its prefix length."""
@@ -142,7 +197,7 @@ class Switch(Machine):
         must(["ip", "address", "add", address, "dev", interface])
         must(["ip", "link", "set", interface, "up"])
 
-    def plug(self, machine: Machine, interface: str, address: str) -> None:
+    def plug(self, machine: Namespaces, interface: str, address: str) -> None:
         """Give `machine` an interface at the switch; `address` has its prefix length."""
         self._plug(machine.name, machine.pid, interface)
         machine.must("ip", "address", "add", address, "dev", interface)
@@ -157,9 +212,26 @@ class Switch(Machine):
         """`ip` in the switch's network, but with the host's process numbers."""
         return must(["nsenter", f"--target={self.pid}", "--net", "--", "ip", *arguments])
 
-    def cable(self, machine: Machine, state: str) -> None:
+    def cable(self, machine: Namespaces, state: str) -> None:
         """Pull the machine's cable (`down`) or plug it in again (`up`)."""
         self.must("ip", "link", "set", machine.name, state)
+
+
+class Switch(Bridge, Machine):
+    """A bridge for the length of a `with`."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        try:
+            self.build()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+
+class LastingSwitch(Bridge, LastingMachine):
+    """A bridge that stays until it is killed."""
 
 
 def children(pid: int) -> list[int]:

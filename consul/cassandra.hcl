@@ -1,0 +1,15 @@
+# The node's own Cassandra, as cassandra.service.consul.
+service {
+  name = "cassandra"
+  port = 9042
+
+  check {
+    name     = "Cassandra takes clients"
+    args     = ["/opt/teracompra/scripts/node/check-cql"]
+    interval = "3s"
+    timeout  = "5s"
+  }
+}
+
+# Checks that run a program are for those in this folder only: nobody can register one over HTTP.
+enable_local_script_checks = true

@@ -1,0 +1,119 @@
+# Every node's agent, byte for byte: a server and a client in one. Nothing in it names one node but
+# its host name and its eth1.
+datacenter = "dc1"
+data_dir   = "/var/lib/nomad"
+
+# It listens everywhere, so that `nomad` on the node finds it at 127.0.0.1; the others are told the
+# address on eth1, the network between the nodes.
+bind_addr = "0.0.0.0"
+advertise {
+  http = "{{ GetInterfaceIP \"eth1\" }}"
+  rpc  = "{{ GetInterfaceIP \"eth1\" }}"
+  serf = "{{ GetInterfaceIP \"eth1\" }}"
+}
+
+# A node that is told to stop will be back: it stays a member.
+leave_on_terminate = false
+leave_on_interrupt = false
+
+server {
+  enabled          = true
+  bootstrap_expect = 3
+
+  # Over and over, whatever the order they start in.
+  server_join {
+    retry_join     = ["192.168.56.11", "192.168.56.12", "192.168.56.13"]
+    retry_interval = "2s"
+    retry_max      = 0
+  }
+
+  # Nodes share their cores with Cassandra: a leader gets 3 times as long before an election.
+  raft_multiplier = 3
+
+  # A client says that it is alive every 5 s or a little more; one that is 5 s late is down, and its
+  # allocations are placed elsewhere. The defaults, 10 s each, leave a dead node's share of the
+  # webhook missing for twice as long.
+  min_heartbeat_ttl = "5s"
+  heartbeat_grace   = "5s"
+}
+
+client {
+  enabled = true
+
+  # Allocations listen where the other nodes and the load balancers reach them.
+  network_interface = "eth1"
+
+  # What is not Nomad's on a node with 2 GB: Cassandra, Consul, Nomad itself, the system.
+  reserved {
+    memory = 1200
+    cpu    = 100
+    # Ports that something of the node listens on, or that an outgoing connection may have.
+    reserved_ports = "22,7000,8300-8302,8500,8600,9042"
+  }
+
+  # The `exec` driver builds a root for each task out of these files, one by one. The default, or all
+  # of /usr, takes 20 to 60 s; so the few files that a program needs before it can open /usr are
+  # copied, and /usr itself is mounted.
+  chroot_env = {
+    "/etc/group"                  = "/etc/group"
+    "/etc/hosts"                  = "/etc/hosts"
+    "/etc/ld.so.cache"            = "/etc/ld.so.cache"
+    "/etc/nsswitch.conf"          = "/etc/nsswitch.conf"
+    "/etc/passwd"                 = "/etc/passwd"
+    "/lib64/ld-linux-x86-64.so.2" = "/lib64/ld-linux-x86-64.so.2"
+    "/lib/ld-linux-aarch64.so.1"  = "/lib/ld-linux-aarch64.so.1"
+  }
+
+  # Python and its libraries.
+  host_volume "usr" {
+    path      = "/usr"
+    read_only = true
+  }
+
+  # Programs and releases of this project.
+  host_volume "teracompra" {
+    path      = "/opt/teracompra"
+    read_only = true
+  }
+
+  # A webhook drains for up to 20 s after SIGTERM.
+  max_kill_timeout = "60s"
+
+  # Clouds are not asked what machine this is: the answer is a time-out.
+  options = {
+    "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean"
+  }
+}
+
+# Jobs run as programs of the node, in a root and a cgroup of their own.
+plugin "exec" {
+  config {
+    default_pid_mode = "private"
+    default_ipc_mode = "private"
+  }
+}
+
+consul {
+  address = "127.0.0.1:8500"
+}
+
+ui {
+  enabled = true
+
+  consul {
+    ui_url = "http://192.168.56.11:8500/ui"
+  }
+}
+
+# For Prometheus: /v1/metrics?format=prometheus.
+telemetry {
+  collection_interval        = "10s"
+  prometheus_metrics         = true
+  publish_allocation_metrics = true
+  publish_node_metrics       = true
+  disable_hostname           = true
+}
+
+disable_update_check = true
+
+log_level = "INFO"

@@ -1,0 +1,134 @@
+# The webhook. `nomad job scale webhook 5` changes how many there are; a new version rolls out by
+#   nomad job run -preserve-counts -var version=0.2.0 webhook.nomad
+
+variable "version" {
+  type        = string
+  default     = "0.1.0"
+  description = "A release in /opt/teracompra/releases on every node; scripts/package makes them."
+}
+
+variable "count" {
+  type        = number
+  default     = 2
+  description = "Allocations to begin with. Two, so that the loss of a node leaves one."
+}
+
+job "webhook" {
+  type = "service"
+
+  # One new one at a time, and the old one goes when the new one takes traffic. Times are short,
+  # because Nomad refuses to scale while a deployment goes on.
+  update {
+    max_parallel      = 1
+    canary            = 0
+    min_healthy_time  = "1s"
+    healthy_deadline  = "45s"
+    progress_deadline = "2m"
+    auto_revert       = true
+  }
+
+  group "webhook" {
+    count = var.count
+
+    scaling {
+      enabled = true
+      min     = 1
+      max     = 12
+    }
+
+    # Over the nodes evenly: a node's death takes a third of them.
+    spread {
+      attribute = "${node.unique.name}"
+    }
+
+    # An allocation that ended is started again on its node, twice a minute at most, then elsewhere.
+    restart {
+      attempts = 2
+      interval = "1m"
+      delay    = "1s"
+      mode     = "fail"
+    }
+
+    # What failed on its node is placed elsewhere, again and again. (What was on a node that is lost
+    # is placed elsewhere at once, whatever stands here.)
+    reschedule {
+      delay          = "5s"
+      delay_function = "constant"
+      unlimited      = true
+    }
+
+    # A stop, in this order: out of Consul, so that balancers send nothing new; this much later
+    # SIGTERM; the drain (WEBHOOK_DRAIN_SECONDS); the exit.
+    shutdown_delay = "3s"
+
+    network {
+      port "http" {} # Nomad picks it, and the allocation learns it from its environment
+    }
+
+    volume "usr" {
+      type      = "host"
+      source    = "usr"
+      read_only = true
+    }
+    volume "teracompra" {
+      type      = "host"
+      source    = "teracompra"
+      read_only = true
+    }
+
+    service {
+      name = "webhook"
+      port = "http"
+      # Fabio passes what arrives at its port 9999 on to here.
+      tags = ["urlprefix-:9999 proto=tcp", "version-${var.version}"]
+
+      check {
+        name     = "takes events"
+        type     = "http"
+        path     = "/ready"
+        interval = "1s"
+        timeout  = "1s"
+      }
+    }
+
+    task "webhook" {
+      driver = "exec"
+
+      # Longer than the drain.
+      kill_timeout = "25s"
+
+      volume_mount {
+        volume      = "usr"
+        destination = "/usr"
+        read_only   = true
+      }
+      volume_mount {
+        volume      = "teracompra"
+        destination = "/opt/teracompra"
+        read_only   = true
+      }
+
+      config {
+        command = "/usr/bin/python3"
+        args    = ["-m", "webhook"]
+      }
+
+      env {
+        PYTHONPATH            = "/opt/teracompra/releases/${var.version}"
+        WEBHOOK_ADDRESS       = "${NOMAD_ADDR_http}"
+        WEBHOOK_STORE         = "cassandra://192.168.56.11,192.168.56.12,192.168.56.13/teracompra"
+        WEBHOOK_CONSUL        = "http://127.0.0.1:8500"
+        WEBHOOK_ALLOCATION    = "${NOMAD_ALLOC_INDEX}-${NOMAD_SHORT_ALLOC_ID}"
+        WEBHOOK_DRAIN_SECONDS = "20"
+        # Within the memory below: what is held is Python objects, several times as large.
+        WEBHOOK_MAX_HELD_EVENTS = "20000"
+        WEBHOOK_MAX_HELD_BYTES  = "16777216"
+      }
+
+      resources {
+        cpu    = 200 # MHz, a share: it takes a whole core where one is idle
+        memory = 160 # MB; see docs/capacity.md
+      }
+    }
+  }
+}

@@ -1,0 +1,1 @@
+"""The cluster of three nodes on this machine: what is on a node, the nodes, and what they say."""

@@ -1,0 +1,94 @@
+"""Jobs and releases on a running cluster, and how a user's own commands find it."""
+
+import os
+import platform
+import shlex
+import subprocess
+from collections.abc import Sequence
+
+from support.cluster.health import ask, nomad_at
+from support.cluster.kit import add_release
+from support.cluster.layout import (
+    CONSUL_PORT,
+    NODES,
+    NOMAD_PORT,
+    ON_NODES,
+    TRAFFIC_PORT,
+    ClusterError,
+    Node,
+)
+from support.cluster.machines import KIT
+from support.say import say
+from support.venv import ROOT
+
+JOBS = ROOT / "nomad"
+NODE_PYTHON = "/usr/bin/python3"
+
+
+def exports() -> list[str]:
+    """Lines for a shell, after which `nomad`, `consul` and TGIBF find the cluster."""
+    node = _answering()
+    urls = " ".join(node.url(TRAFFIC_PORT) for node in NODES)
+    return [
+        f"export NOMAD_ADDR={node.url(NOMAD_PORT)}",
+        f"export CONSUL_HTTP_ADDR={node.url(CONSUL_PORT)}",
+        f"export WEBHOOK={shlex.quote(urls)}",
+        f'export PATH={shlex.quote(str(KIT / "bin"))}:"$PATH"',
+    ]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """`nomad job run` with the job named last, which is one of `nomad/`; its exit code."""
+    if not arguments:
+        raise ClusterError(f"which job? There are {', '.join(sorted(_jobs()))}")
+    *options, name = arguments
+    file = _jobs().get(name.removesuffix(".nomad"))
+    if file is None:
+        raise ClusterError(f"there is no job {name}; there are {', '.join(sorted(_jobs()))}")
+    command = [str(KIT / "bin" / "nomad"), "job", "run", *options, file.name]
+    environment = {**os.environ, "NOMAD_ADDR": _answering().url(NOMAD_PORT)}
+    return subprocess.run(command, cwd=JOBS, env=environment, check=False).returncode
+
+
+def _jobs() -> dict[str, os.PathLike[str]]:
+    return {file.stem: file for file in JOBS.glob("*.nomad")}
+
+
+def _answering() -> Node:
+    """A node whose Nomad answers."""
+
+    def answers(node: Node) -> Node:
+        nomad_at(node).status.leader.get_leader()
+        return node
+
+    if (found := ask(answers)) is None:
+        raise ClusterError("no node's Nomad answers; scripts/cluster up")
+    return found
+
+
+def release(version: str) -> None:
+    """Make a release of this checkout and put it on all nodes."""
+    if not KIT.exists():
+        raise ClusterError("there is no cluster; scripts/cluster up")
+    add_release(KIT, version, platform.machine(), node_python())
+    options = f"-preserve-counts -var version={version}"
+    say(f"{version} is on all nodes; it rolls out by: scripts/cluster run {options} webhook")
+
+
+def node_python() -> str:
+    """The version of the Python that nodes have, which is this machine's own, such as 3.11."""
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        done = subprocess.run([NODE_PYTHON, "-c", code], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ClusterError(
+            f"{NODE_PYTHON} does not run; on Debian: apt-get install python3"
+        ) from error
+    return done.stdout.strip()
+
+
+def login(command: Sequence[str]) -> list[str]:
+    """What runs `command` on a node as if somebody had logged in there: among the job files."""
+    words = [word for word in command if word != "--"]
+    path = f"{ON_NODES}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return ["env", f"--chdir={ON_NODES}/nomad", f"PATH={path}", *words]

@@ -1,0 +1,153 @@
+"""The nodes as namespaces: made, started, killed, found again by a later command.
+
+What runs is recorded in the cluster's folder, by process number and by the time that the process
+began: a number alone may belong to somebody else by now.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from support.cluster.layout import (
+    HOST_ADDRESS,
+    HOST_INTERFACE,
+    NETWORK,
+    NODE_INTERFACE,
+    NODES,
+    ON_NODES,
+    STATE,
+    ClusterError,
+    Node,
+)
+from support.namespace import LastingMachine, LastingSwitch, Namespaces, await_that, must
+
+KIT = STATE / "kit"
+UNITS = ("consul/consul", "cassandra/cassandra", "nomad/nomad")
+SWITCH = "switch"
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+
+
+def running(name: str) -> int:
+    """The first process of the machine of that name, 0 where none runs."""
+    try:
+        kept = json.loads(_record(name).read_text())
+    except FileNotFoundError:
+        return 0
+    pid = int(kept["pid"])
+    return pid if _began(pid) == kept["began"] else 0
+
+
+def keep(machine: Namespaces) -> None:
+    """Record that the machine runs."""
+    record = _record(machine.name)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps({"pid": machine.pid, "began": _began(machine.pid)}))
+
+
+def _record(name: str) -> Path:
+    return STATE / "run" / f"{name}.json"
+
+
+def _began(pid: int) -> int | None:
+    """When a process began, in the kernel's own units; None where there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(stat.rpartition(")")[2].split()[19])  # proc_pid_stat(5), field 22
+
+
+def start_switch() -> LastingSwitch:
+    """The switch that the nodes are plugged into, made unless it is there. Raises ClusterError."""
+    if pid := running(SWITCH):
+        return LastingSwitch(SWITCH, pid)
+    _refuse_taken_network()
+    switch = LastingSwitch(SWITCH)
+    switch.make("sleep", "infinity")
+    switch.build()
+    switch.plug_host(HOST_INTERFACE, HOST_ADDRESS)
+    keep(switch)
+    switch.run(Path("/dev/null"))
+    return switch
+
+
+def _refuse_taken_network() -> None:
+    taken = must(["ip", "route", "show", "to", "root", NETWORK]).strip()
+    if taken:
+        raise ClusterError(
+            f"the nodes need the addresses {NETWORK}, which this machine uses already:\n"
+            f"       {taken}\n"
+            "       Halt what has them (another cluster, a test, virtual machines) and try again."
+        )
+
+
+def start(node: Node) -> None:
+    """Start a node that does not run: its namespaces, its folders, its services."""
+    if running(node.name):
+        return
+    switch = start_switch()
+    machine = LastingMachine(node.name)
+    script = str(ON_NODES / "scripts/node/init")
+    machine.make(script, *(f"{ON_NODES}/{unit}.service" for unit in UNITS))
+    switch.plug(machine, NODE_INTERFACE, f"{node.address}/24")
+    _mount(node, machine)
+    keep(machine)
+    machine.run(Path("/var/log/init.log"))
+
+
+def _mount(node: Node, machine: Namespaces) -> None:
+    """Give the machine its own data and logs, and what all nodes have, at the usual paths."""
+    for name in ("consul", "nomad", "cassandra"):
+        (node.directory / "lib" / name).mkdir(parents=True, exist_ok=True)
+    (node.directory / "log").mkdir(exist_ok=True)
+    hosts = STATE / "hosts"
+    hosts.write_text(
+        "127.0.0.1 localhost\n" + "".join(f"{one.address} {one.name}\n" for one in NODES)
+    )
+    machine.must("mount", "--bind", str(node.directory / "lib"), "/var/lib")
+    machine.must("mount", "--bind", str(node.directory / "log"), "/var/log")
+    machine.must("mount", "--bind", str(hosts), "/etc/hosts")
+    # A folder that the host does not have, over its own.
+    mountpoints = STATE / "opt"
+    (mountpoints / ON_NODES.name).mkdir(parents=True, exist_ok=True)
+    layers = f"lowerdir={mountpoints}:{ON_NODES.parent}"
+    machine.must("mount", "-t", "overlay", "-o", layers, "overlay", str(ON_NODES.parent))
+    machine.must("mount", "--bind", "-o", "ro", str(KIT), str(ON_NODES))
+
+
+def kill(node: Node) -> None:
+    """End everything on the node at once, as when its power is cut. Its data stays."""
+    if pid := running(node.name):
+        LastingMachine(node.name, pid).kill()
+    _record(node.name).unlink(missing_ok=True)
+    _remove_control_groups(node)
+
+
+def down(*, keep_data: bool) -> None:
+    """End the nodes and the switch; their data goes too unless it is to stay."""
+    for node in NODES:
+        kill(node)
+    if pid := running(SWITCH):
+        LastingSwitch(SWITCH, pid).kill()
+        await_that(lambda: not Path("/sys/class/net", HOST_INTERFACE).exists(), "the switch's end")
+    if keep_data:
+        shutil.rmtree(STATE / "run", ignore_errors=True)
+    else:
+        shutil.rmtree(STATE, ignore_errors=True)
+
+
+def inside(node: Node, *command: str) -> list[str]:
+    """The command that runs `command` on the node. Raises ClusterError where it does not run."""
+    pid = running(node.name)
+    if not pid:
+        raise ClusterError(f"{node.name} does not run; scripts/cluster start {node.name}")
+    return LastingMachine(node.name, pid).inside(*command)
+
+
+def _remove_control_groups(node: Node) -> None:
+    """Remove the empty control groups that Nomad made for this node's allocations."""
+    allocations = node.directory / "lib" / "nomad" / "alloc"
+    names = {path.name for path in allocations.glob("*")} if allocations.exists() else set()
+    for group in CONTROL_GROUPS.glob("**/*nomad*/**/*"):
+        if group.is_dir() and any(group.name.startswith(name) for name in names):
+            group.rmdir()

@@ -1,0 +1,136 @@
+"""From nothing, or from what there is, to a cluster of which every part is well."""
+
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from urllib.request import urlopen
+
+from support.cluster import jobs
+from support.cluster.display import Display, lines
+from support.cluster.health import Health, look
+from support.cluster.kit import fill
+from support.cluster.layout import (
+    CONSUL_PORT,
+    NODES,
+    NOMAD_PORT,
+    ROUTES_PORT,
+    STATE,
+    TRAFFIC_PORT,
+    ClusterError,
+)
+from support.cluster.machines import KIT, running, start
+from support.namespace import must
+from support.say import say
+from support.venv import ROOT
+
+WITHIN_SECONDS = 240.0
+NAMES = {node.name for node in NODES}
+
+
+def up() -> None:
+    """Start what does not run, and return when all of it is well. Raises ClusterError."""
+    _refuse_memory()
+    say("putting together what nodes need")
+    fill(KIT, platform.machine(), jobs.node_python())
+    display = Display()
+    say(f"starting {', '.join(node.name for node in NODES)}")
+    for node in NODES:
+        start(node)
+    _wait(display, servers_are_well, "Consul, Nomad and Cassandra")
+    say("applying the schema")
+    _must_run(sys.executable, str(ROOT / "scripts" / "cassandra"), "schema")
+    for job in ("fabio", "webhook"):
+        say(f"running job {job}")
+        # What `nomad job scale` has set stays when `up` is said again.
+        if jobs.run(["-detach", *["-preserve-counts"] * (job == "webhook"), job]):
+            raise ClusterError(f"Nomad did not take the job {job}")
+    _wait(display, traffic_is_taken, "Fabio and the webhook")
+    say(f"up, after {display.seconds:.0f} s")
+    print(addresses())
+
+
+def _refuse_memory() -> None:
+    STATE.mkdir(exist_ok=True)
+    kind = must(["stat", "--file-system", "--format=%T", str(STATE)]).strip()
+    if kind in {"tmpfs", "ramfs"}:
+        raise ClusterError(
+            f"{STATE} is on {kind}, where a sync means nothing; have the checkout on a disk"
+        )
+
+
+def _must_run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ClusterError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
+
+
+def _wait(display: Display, well: Callable[[Health], bool], what: str) -> None:
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while True:
+        health = look()
+        display.show(lines(health, running_nodes()))
+        if well(health):
+            return
+        if gone := NAMES - running_nodes():
+            name = min(gone)
+            raise ClusterError(f"{name} has ended; its logs are in {STATE / name / 'log'}")
+        if time.monotonic() > deadline:
+            raise ClusterError(
+                f"{what}: not well within {WITHIN_SECONDS:.0f} s; the nodes' logs are in "
+                f"{STATE}/node-*/log, and `scripts/cluster up` goes on waiting"
+            )
+        time.sleep(0.5)
+
+
+def running_nodes() -> set[str]:
+    """The names of the nodes that run."""
+    return {node.name for node in NODES if running(node.name)}
+
+
+def servers_are_well(health: Health) -> bool:
+    """Whether every node's own parts are well, and both clusters have a leader."""
+    return (
+        bool(health.consul_leader and health.nomad_leader)
+        and health.members == health.clients == health.nodes_with("cassandra") == NAMES
+    )
+
+
+def traffic_is_taken(health: Health) -> bool:
+    """Whether events are taken at every node's front door."""
+    if health.nodes_with("fabio") != NAMES or not health.passing("webhook"):
+        return False
+    return all(_answers(f"{node.url(TRAFFIC_PORT)}/ready") for node in NODES)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of ours
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
+
+
+def show_status() -> int:
+    """Print what runs where; 0 if all of it is well."""
+    health = look()
+    print("\n".join(lines(health, running_nodes())))
+    for one in sorted(health.services.get("webhook", []), key=lambda one: one.address):
+        print(f"webhook at {one.address} on {one.node}: {'ok' if one.passing else 'not ready'}")
+    well = servers_are_well(health) and traffic_is_taken(health)
+    if well:
+        print(addresses())
+    return 0 if well else 1
+
+
+def addresses() -> str:
+    """Where to look."""
+    node = NODES[0]
+    return (
+        f"webhook    {node.url(TRAFFIC_PORT)}/      (any node's address will do)\n"
+        f"Consul UI  {node.url(CONSUL_PORT)}/ui/\n"
+        f"Nomad UI   {node.url(NOMAD_PORT)}/ui/\n"
+        f"Fabio UI   {node.url(ROUTES_PORT)}/"
+    )
