@@ -12,6 +12,7 @@ from tgibf.ledger import LedgerError
 from tgibf.run import run
 from tgibf.settings import BurstPlan, Settings, SteadyPlan
 from tgibf.target import Target, TargetError, parse_target
+from tgibf.version import VERSION
 
 _DESCRIPTION = """\
 Thank God It's Black Friday: POSTs call events at a webhook, as the telephony provider does, and
@@ -128,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the webhook, http or https; several take turns; without a path it is /events;"
         " default: the environment variable WEBHOOK, URLs separated by spaces",
     )
+    parser.add_argument("--version", action="version", version=f"tgibf {VERSION}")
     _add_mode_arguments(parser)
     _add_request_arguments(parser)
     _add_report_arguments(parser)

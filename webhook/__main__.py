@@ -11,6 +11,7 @@ import uvloop
 from webhook.server import Receiver
 from webhook.settings import Settings, SettingsError, settings_help, unknown_variables
 from webhook.store import StartError, Store, open_store
+from webhook.version import VERSION
 
 EXIT_START_FAILED = 3
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog=f"Settings (environment variables):\n{settings_help()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"webhook {VERSION}")
     parser.parse_args(arguments)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"

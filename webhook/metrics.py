@@ -6,7 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, GCCollector, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from webhook.clock import ReceiptClock
@@ -14,6 +19,7 @@ from webhook.commit import Outcome
 from webhook.counter import WindowCounter
 from webhook.http.server import HttpServer
 from webhook.intake import Intake
+from webhook.version import VERSION
 
 ANSWER_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -97,6 +103,7 @@ class ReceiverCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """What `/metrics` shows beside the histograms of writes."""
+        yield InfoMetricFamily("webhook_build", "What runs here", {"version": VERSION})
         yield self._events()
         yield self._answers.collect()
         intake, commit, http = self._intake.figures, self._intake.commit, self._http

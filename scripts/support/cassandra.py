@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from support import cache as caches
 from support.fetch import ChecksumError, FetchError, fetch, sha256
 from support.say import fail, say
 
@@ -30,8 +31,7 @@ JAVA = 17
 
 def cache() -> Path:
     """Where the program files are kept, whether they are there yet or not."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "teracompra-events" / f"cassandra-{VERSION}"
+    return caches.cache() / f"cassandra-{VERSION}"
 
 
 def provide_cassandra(url: str = ARCHIVE_URL, checksum: str = ARCHIVE_SHA256) -> Path:
