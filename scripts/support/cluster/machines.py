@@ -8,6 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
+from support.cluster import control_groups
 from support.cluster.layout import (
     HOST_ADDRESS,
     HOST_INTERFACE,
@@ -24,7 +25,6 @@ from support.namespace import LastingMachine, LastingSwitch, Namespaces, await_t
 KIT = STATE / "kit"
 UNITS = ("consul/consul", "cassandra/cassandra", "nomad/nomad")
 SWITCH = "switch"
-CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
 def running(name: str) -> int:
@@ -120,7 +120,7 @@ def kill(node: Node) -> None:
     if pid := running(node.name):
         LastingMachine(node.name, pid).kill()
     _record(node.name).unlink(missing_ok=True)
-    _remove_control_groups(node)
+    control_groups.remove_allocations(node.directory / "lib" / "nomad" / "alloc")
 
 
 def down(*, keep_data: bool) -> None:
@@ -130,6 +130,7 @@ def down(*, keep_data: bool) -> None:
     if pid := running(SWITCH):
         LastingSwitch(SWITCH, pid).kill()
         await_that(lambda: not Path("/sys/class/net", HOST_INTERFACE).exists(), "the switch's end")
+    control_groups.remove_parents()
     if keep_data:
         shutil.rmtree(STATE / "run", ignore_errors=True)
     else:
@@ -142,12 +143,3 @@ def inside(node: Node, *command: str) -> list[str]:
     if not pid:
         raise ClusterError(f"{node.name} does not run; scripts/cluster start {node.name}")
     return LastingMachine(node.name, pid).inside(*command)
-
-
-def _remove_control_groups(node: Node) -> None:
-    """Remove the empty control groups that Nomad made for this node's allocations."""
-    allocations = node.directory / "lib" / "nomad" / "alloc"
-    names = {path.name for path in allocations.glob("*")} if allocations.exists() else set()
-    for group in CONTROL_GROUPS.glob("**/*nomad*/**/*"):
-        if group.is_dir() and any(group.name.startswith(name) for name in names):
-            group.rmdir()

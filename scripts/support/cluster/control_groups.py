@@ -1,0 +1,45 @@
+"""The control groups that Nomad leaves when it is killed: a node that lost its power has none left.
+
+Nodes made of namespaces share the machine's control groups, in which each Nomad makes one for every
+allocation, on version 1 in the tree of each controller.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+PARENTS = ("nomad", "nomad.slice")
+
+
+def remove_allocations(directory: Path) -> None:
+    """Remove the groups of the allocations that have folders in `directory`."""
+    names = tuple(path.name for path in directory.glob("*")) if directory.exists() else ()
+    for parent in _parents():
+        for group in _deepest_first(parent):
+            if group.name.startswith(names):
+                _remove(group)
+
+
+def remove_parents() -> None:
+    """Remove Nomad's own groups; those of a Nomad that runs are not empty, and stay."""
+    for parent in _parents():
+        for group in [*_deepest_first(parent), parent]:
+            _remove(group)
+
+
+def _parents() -> Iterator[Path]:
+    for pattern in ("", "*/"):
+        for name in PARENTS:
+            yield from ROOT.glob(f"{pattern}{name}")
+
+
+def _deepest_first(parent: Path) -> list[Path]:
+    groups = [path for path in parent.glob("**/*") if path.is_dir()]
+    return sorted(groups, key=lambda group: len(group.parts), reverse=True)
+
+
+def _remove(group: Path) -> None:
+    try:
+        group.rmdir()
+    except OSError:  # processes or groups are in it
+        return
