@@ -73,7 +73,7 @@ def _is_made(folder: Path, record: str, inputs: Mapping[str, Any]) -> bool:
         return False
     if not inputs.items() <= document.items():
         return False
-    return bool(document["files_sha256"] == digest(folder, _files(folder, record)))
+    return bool(document.get("files_sha256") == digest(folder, _files(folder, record)))
 
 
 @contextmanager
