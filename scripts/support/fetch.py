@@ -27,15 +27,17 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fetch(url: str, target: Path, checksum: str) -> None:
+def fetch(
+    url: str, target: Path, checksum: str, no_answer_seconds: float = NO_ANSWER_SECONDS
+) -> None:
     """Make `target` the file at `url`, showing the progress on stderr.
 
-    `target` appears whole and checked, or not at all. Raises FetchError, and ChecksumError where
-    what came is something else.
+    `target` appears whole and checked, or not at all. Raises FetchError, also when nothing comes
+    for `no_answer_seconds`, and ChecksumError where what came is something else.
     """
     part = target.with_name(f"{target.name}.part")
     try:
-        found = _receive(url, part)
+        found = _receive(url, part, no_answer_seconds)
         if found != checksum:
             raise ChecksumError(
                 f"{url} is not the expected file: its SHA-256 is {found}, wanted is {checksum}"
@@ -50,11 +52,11 @@ def fetch(url: str, target: Path, checksum: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _receive(url: str, part: Path) -> str:
+def _receive(url: str, part: Path, no_answer_seconds: float) -> str:
     """Write what `url` answers to `part`; its SHA-256."""
     digest = hashlib.sha256()
     with (
-        urllib.request.urlopen(url, timeout=NO_ANSWER_SECONDS) as answer,  # noqa: S310
+        urllib.request.urlopen(url, timeout=no_answer_seconds) as answer,  # noqa: S310
         part.open("wb") as file,
     ):
         expected = int(answer.headers.get("Content-Length") or 0)

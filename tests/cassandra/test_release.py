@@ -3,10 +3,7 @@
 import hashlib
 import io
 import tarfile
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,15 +11,9 @@ import pytest
 from support import cassandra
 from support.cassandra import ARCHIVE, SUMS, provide_cassandra, verify
 from support.fetch import ChecksumError, FetchError, fetch
+from tests.support.file_server import serving
 
 JARS = {"cassandra-all-5.0.5.jar": b"the database", "jamm-0.4.0.jar": b"the agent"}
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files, without a line for each."""
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -43,10 +34,8 @@ def served(tmp_path: Path) -> Path:
 def url(served: Path, cache: Path) -> Iterator[str]:
     """The archive's URL on a file server of its own; no test that has it sees the real cache."""
     assert not cache.exists()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=served)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/{ARCHIVE}"
-        server.shutdown()
+    with serving(served) as server:
+        yield f"{server.url}/{ARCHIVE}"
 
 
 @pytest.fixture
