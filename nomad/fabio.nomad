@@ -63,7 +63,9 @@ job "fabio" {
           # TCP: bytes are passed on, and nothing is parsed. It takes a third of HTTP mode's CPU time
           # (docs/cluster.md has the figures); a kept-alive connection stays with its allocation.
           "-proxy.addr=:9999;proto=tcp",
+          # To look at: routes can't be changed there.
           "-ui.addr=:9998",
+          "-ui.access=ro",
           # Fabio only watches; Nomad registers it.
           "-registry.consul.register.enabled=false",
           "-registry.consul.addr=127.0.0.1:8500",

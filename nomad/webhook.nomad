@@ -120,6 +120,9 @@ job "webhook" {
         WEBHOOK_CONSUL        = "http://127.0.0.1:8500"
         WEBHOOK_ALLOCATION    = "${NOMAD_ALLOC_INDEX}-${NOMAD_SHORT_ALLOC_ID}"
         WEBHOOK_DRAIN_SECONDS = "20"
+        # A client that keeps its connection stays with one allocation until then: a new one gets its
+        # share within this time.
+        WEBHOOK_CONNECTION_AGE_SECONDS = "20"
         # Within the memory below: what is held is Python objects, several times as large.
         WEBHOOK_MAX_HELD_EVENTS = "20000"
         WEBHOOK_MAX_HELD_BYTES  = "16777216"
