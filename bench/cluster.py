@@ -1,0 +1,236 @@
+"""Events/s on the three-node cluster: through Fabio and without it, for 1, 2 and 4 allocations.
+
+It needs a running cluster (`scripts/cluster up`) and scales its webhook. In a round each way runs
+once for each number of allocations:
+
+  direct     wrk connects to the allocations themselves, an equal share of connections each
+  TCP        through one Fabio that passes bytes on, as nomad/fabio.nomad has it
+  HTTP       through one Fabio that parses requests
+
+Both are processes of this benchmark, of the program that the cluster runs, with its routes given.
+CPU time is counted by kind of process, over all nodes.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import wrk
+from bench.cpu import cpu_seconds
+from bench.figures import Figures, conditions, ratio, table
+from bench.wrk import Load, Measured
+from support.cluster import health
+from support.cluster.layout import NODES, NOMAD_PORT
+from support.cluster.machines import KIT
+from support.say import fail, say
+from tests.support.waiting import wait_for
+
+LOADS = (Load("256 kept-alive", 256), Load("one per event", 64, keep_alive=False))
+COUNTS = (1, 2, 4)
+WAYS = ("direct", "TCP", "HTTP")
+PORTS = {"TCP": 9801, "HTTP": 9802}
+WARM_SECONDS = 2
+SCALE_SECONDS = 60.0
+# A word of a process's command line, and what it is called here.
+KINDS = {
+    "-m webhook": "webhook",
+    "CassandraDaemon": "Cassandra",
+    "bin/fabio": "Fabio",
+    "nomad agent": "Nomad",
+    "consul agent": "Consul",
+    "wrk ": "wrk",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run."""
+
+    per_second: float
+    p99_ms: float
+    errors: int
+    cpu: Mapping[str, float]
+    """Microseconds an event, by kind of process."""
+
+
+@contextmanager
+def fabio(way: str, addresses: Sequence[str]) -> Iterator[str]:
+    """A Fabio in front of the allocations; its URL."""
+    port = PORTS[way]
+    listen, source = (
+        (f"127.0.0.1:{port};proto=tcp", f":{port} tcp://{{}}")
+        if way == "TCP"
+        else (f"127.0.0.1:{port}", "/ http://{}/")
+    )
+    routes = "\n".join(f"route add webhook {source.format(address)}" for address in addresses)
+    command = [
+        str(KIT / "bin" / "fabio"),
+        f"-proxy.addr={listen}",
+        "-ui.addr=127.0.0.1:9803",
+        "-registry.backend=static",
+        f"-registry.static.routes={routes}",
+        "-log.level=WARN",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(lambda: wrk.run(url(way), LOADS[0], 1).per_second > 0, f"Fabio ({way})")
+            yield url(way)
+        finally:
+            process.terminate()
+
+
+def url(way: str) -> str:
+    """Where that Fabio takes events."""
+    return f"http://127.0.0.1:{PORTS[way]}/events"
+
+
+def press(urls: Sequence[str], load: Load, seconds: int) -> Measured:
+    """Load on all `urls` at once, an equal share of the connections each."""
+    share = Load(load.name, load.connections // len(urls), load.keep_alive)
+    with ThreadPoolExecutor(len(urls)) as pool:
+        runs = list(pool.map(lambda one: wrk.run(one, share, seconds), urls))
+    return Measured(
+        sum(run.per_second for run in runs),
+        max(run.p99_ms for run in runs),
+        sum(run.errors for run in runs),
+    )
+
+
+def cpu_by_kind() -> dict[str, float]:
+    """CPU seconds so far of all processes of each kind, wrk's children's not."""
+    used = dict.fromkeys(KINDS.values(), 0.0)
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            kind = next((name for word, name in KINDS.items() if word in command), None)
+            if kind is not None and "unshare" not in command:
+                used[kind] += cpu_seconds(int(folder.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return used
+
+
+def measure_once(urls: Sequence[str], load: Load, seconds: int) -> Run:
+    """One run, warmed up."""
+    press(urls, load, WARM_SECONDS)
+    before = cpu_by_kind()
+    measured = press(urls, load, seconds)
+    after = cpu_by_kind()
+    events = measured.per_second * seconds
+    cpu = {kind: (after[kind] - before[kind]) / events * 1e6 for kind in after if kind != "wrk"}
+    return Run(measured.per_second, measured.p99_ms, measured.errors, cpu)
+
+
+def scale(count: int) -> list[str]:
+    """Have so many allocations; their addresses once all are passing."""
+
+    def scaled() -> bool:  # refused while a deployment goes on
+        command = [str(KIT / "bin" / "nomad"), "job", "scale", "-detach"]
+        command += [f"-address={NODES[0].url(NOMAD_PORT)}", "webhook", str(count)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    wait_for(scaled, "Nomad takes the new count", SCALE_SECONDS, 1)
+    wait_for(lambda: len(passing()) == count, f"{count} allocations", SCALE_SECONDS, 0.5)
+    return passing()
+
+
+def passing() -> list[str]:
+    """The addresses of the allocations that take events."""
+    return sorted(one.address for one in health.look(["webhook"]).passing("webhook"))
+
+
+@dataclass
+class Results:
+    """What was measured, by load, number of allocations and way."""
+
+    runs: dict[tuple[str, int, str], list[Run]] = field(default_factory=dict)
+
+    def per_second(self, load: Load, count: int, way: str) -> list[float]:
+        return [run.per_second for run in self.runs[load.name, count, way]]
+
+    def throughput(self, load: Load) -> str:
+        """Events/s, and what part of direct each way has."""
+        rows = []
+        for count in COUNTS:
+            direct = self.per_second(load, count, "direct")
+            row = [str(count)]
+            row += [Figures(self.per_second(load, count, way)).show() for way in WAYS]
+            row += [ratio(self.per_second(load, count, way), direct) for way in WAYS[1:]]
+            row.append(ratio(self.per_second(load, count, "TCP"), self.per_second(load, 1, "TCP")))
+            errors = sum(run.errors for way in WAYS for run in self.runs[load.name, count, way])
+            rows.append([*row, f"{errors:,}"])
+        header = ["allocations", *WAYS, "TCP / direct", "HTTP / direct", "TCP / 1 allocation"]
+        return table([*header, "errors"], rows)
+
+    def cpu(self, load: Load) -> str:
+        """Microseconds of CPU an event, by kind of process."""
+        kinds = [kind for kind in KINDS.values() if kind != "wrk"]
+        rows = []
+        for count in COUNTS:
+            for way in WAYS:
+                runs = self.runs[load.name, count, way]
+                cells = [Figures([run.cpu[kind] for run in runs]).show() for kind in kinds]
+                rows.append([str(count), way, *cells])
+        return table(["allocations", "way", *kinds], rows)
+
+
+def measure(rounds: int, seconds: int) -> Results:
+    """All rounds, the numbers of allocations in turn, the ways in turn for each."""
+    results = Results()
+    for round_ in range(1, rounds + 1):
+        for count in COUNTS:
+            addresses = scale(count)
+            for load in LOADS:
+                for way in WAYS:
+                    with ExitStack() as stack:
+                        urls = (
+                            [f"http://{address}/events" for address in addresses]
+                            if way == "direct"
+                            else [stack.enter_context(fabio(way, addresses))]
+                        )
+                        run = measure_once(urls, load, seconds)
+                    results.runs.setdefault((load.name, count, way), []).append(run)
+                    say(
+                        f"round {round_}/{rounds}, {count} allocations, {load.name}, {way}: "
+                        f"{run.per_second:,.0f} events/s, p99 {run.p99_ms:.0f} ms, "
+                        f"{run.errors:,} errors"
+                    )
+                    time.sleep(1)
+    return results
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench cluster",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="of each (default 3)")
+    parser.add_argument("--seconds", type=int, default=5, help="of each run (default 5)")
+    options = parser.parse_args(arguments)
+    if not wrk.available():
+        fail("wrk is not installed; on Debian: apt-get install wrk")
+    before = passing()
+    if not before:
+        fail("no cluster runs, or its webhook is not well: scripts/cluster up")
+    results = measure(options.rounds, options.seconds)
+    scale(len(before))
+    print(
+        f"Three nodes on one machine; median (smallest-largest) of {options.rounds} rounds of "
+        f"{options.seconds} s; {conditions()}"
+    )
+    for load in LOADS:
+        print(f"\nEvents/s, {load.name}\n\n{results.throughput(load)}")
+        print(f"\nCPU time in us an event, {load.name}\n\n{results.cpu(load)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
