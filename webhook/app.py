@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
 
+from webhook.allocations import Allocations, Itself
 from webhook.counter import WindowCounter
 from webhook.problem import CONTENT_TYPE, Problem, unavailable
 from webhook.store.contract import Store, StoreUnavailable
@@ -28,6 +29,10 @@ class Parts:
     registry: CollectorRegistry
     hangs: Callable[[], bool]
     """Whether a write to the store hangs."""
+    itself: Callable[[], Itself]
+    """What this process is called, and how fast it receives."""
+    allocations: Allocations | None
+    """None where there is no Consul to ask."""
     ready: bool = False
     """False while starting and while draining."""
 
@@ -154,6 +159,22 @@ class MinutesHandler(Handler):
         )
 
 
+class AllocationHandler(Handler):
+    """`GET /allocation`: this one."""
+
+    def get(self) -> None:
+        self.answer(self.parts.itself())
+
+
+class AllocationsHandler(Handler):
+    """`GET /allocations`: all of them."""
+
+    async def get(self) -> None:
+        allocations = self.parts.allocations
+        alive = None if allocations is None else await allocations.read()
+        self.answer({"allocations": alive})
+
+
 class MetricsHandler(Handler):
     """`GET /metrics`."""
 
@@ -205,6 +226,8 @@ def make_application(parts: Parts) -> Application:
             ("/events", EventsHandler),
             ("/events/count", CountHandler, given),
             ("/events/minutes", MinutesHandler, given),
+            ("/allocation", AllocationHandler, given),
+            ("/allocations", AllocationsHandler, given),
             ("/metrics", MetricsHandler, given),
             ("/health", HealthHandler, given),
             ("/ready", ReadyHandler, given),

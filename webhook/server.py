@@ -4,20 +4,23 @@ import asyncio
 import gc
 import logging
 import os
+import platform
 import signal
 import time
 from collections.abc import Sequence
 
 from webhook.admission import Admission
+from webhook.allocations import Allocations, Catalog, Itself, with_brackets
 from webhook.app import Parts, make_application
 from webhook.clock import ReceiptClock
-from webhook.commit import CommitLimits
+from webhook.commit import CommitLimits, Outcome
 from webhook.counter import WindowCounter
 from webhook.http.exchange import PostExchange
 from webhook.http.server import RESERVED_FILES, HttpLimits, HttpServer, raise_open_files_limit
 from webhook.intake import Intake
 from webhook.metrics import AnswerTimes, ReceiverCollector, WriteTimes, new_registry
 from webhook.problem import Problem
+from webhook.rate import RecentRate
 from webhook.settings import Settings
 from webhook.store.contract import StartError, Store
 
@@ -41,7 +44,17 @@ class Receiver:
         registry = new_registry()
         counter = WindowCounter(store, clock, settings.window_seconds)
         self._answers = AnswerTimes()
-        self._parts = Parts(store, counter, registry, lambda: self._intake.commit.hangs)
+        self._rate = RecentRate()
+        self._address = ("", 0)
+        self._allocations = self._open_allocations()
+        self._parts = Parts(
+            store,
+            counter,
+            registry,
+            lambda: self._intake.commit.hangs,
+            self._itself,
+            self._allocations,
+        )
         self._intake = Intake(
             store,
             clock,
@@ -83,12 +96,14 @@ class Receiver:
             await self._serve()
             await self._drain()
         finally:
+            if self._allocations is not None:
+                await self._allocations.close()
             await self._store.close()
 
     def _listen(self) -> None:
         settings = self._settings
         try:
-            host, port = self._http.start(settings.host, settings.port)
+            self._address = self._http.start(settings.host, settings.port)
         except OSError as error:
             raise StartError(
                 f"can't listen on WEBHOOK_ADDRESS={settings.address}: {error.strerror}; stop what "
@@ -98,8 +113,7 @@ class Receiver:
         gc.collect()
         gc.freeze()  # what is there from the start need not be looked at again
         gc.set_threshold(*GC_THRESHOLDS)
-        shown = f"[{host}]" if ":" in host else host
-        log.info("listening on http://%s:%d", shown, port)
+        log.info("listening on http://%s", self._shown_address())
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -129,7 +143,29 @@ class Receiver:
 
     def _answer(self, exchanges: Sequence[PostExchange], problem: Problem | None) -> None:
         self._http.answer(exchanges, problem)
-        self._answers.add([exchange.submitted_at for exchange in exchanges], time.monotonic())
+        now = time.monotonic()
+        self._answers.add([exchange.submitted_at for exchange in exchanges], now)
+        self._rate.note(self._intake.commit.figures.outcomes[Outcome.STORED], now)
+
+    def _open_allocations(self) -> Allocations | None:
+        settings = self._settings
+        if not settings.consul:
+            return None
+        catalog = Catalog(*settings.consul_address, settings.consul_token, settings.service)
+        return Allocations(catalog, self._itself)
+
+    def _itself(self) -> Itself:
+        node = platform.node()
+        return Itself(
+            id=self._settings.allocation or f"{node}:{self._address[1]}",
+            node=node,
+            address=self._shown_address(),
+            events_per_second=round(self._rate.events_per_second(time.monotonic()), 1),
+        )
+
+    def _shown_address(self) -> str:
+        host, port = self._address
+        return f"{with_brackets(host)}:{port}"
 
     def _max_connections(self) -> int:
         limit = raise_open_files_limit()

@@ -1,14 +1,18 @@
 """The receiver's settings, from environment variables `WEBHOOK_...`, validated once at start."""
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 PREFIX = "WEBHOOK_"
 RETENTION_MARGIN_SECONDS = 300
 LONGEST_WINDOW_SECONDS = 24 * 3600  # a count reads a small cell for each second of it
 MOST = 1 << 40
+_NAME = re.compile(r"[\w.-]+", re.ASCII)
+_PRINTABLE = re.compile(r"[!-~]*")
 
 
 class SettingsError(Exception):
@@ -57,6 +61,16 @@ class Settings:
     )
     answer_seconds: float = _setting(10.0, "An event that is not stored by then is answered 503.")
     drain_seconds: float = _setting(10.0, "Longest time from SIGTERM to exit.")
+    consul: str = _setting(
+        "",
+        "Consul's agent, such as http://127.0.0.1:8500: the live page then shows all allocations; "
+        "empty for none.",
+    )
+    consul_token: str = _setting("", "ACL token for Consul; empty for CONSUL_HTTP_TOKEN, or none.")
+    service: str = _setting("webhook", "The service in Consul whose instances are the allocations.")
+    allocation: str = _setting(
+        "", "What this process calls itself among them; empty for the machine's name and the port."
+    )
 
     @property
     def host(self) -> str:
@@ -65,6 +79,12 @@ class Settings:
     @property
     def port(self) -> int:
         return int(self.address.rpartition(":")[2])
+
+    @property
+    def consul_address(self) -> tuple[str, int]:
+        """Host and port of Consul's agent; for where there is one."""
+        parts = urlsplit(self.consul)
+        return parts.hostname or "", parts.port or 0
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -79,9 +99,23 @@ class Settings:
         return settings
 
     def _validate(self) -> None:
+        self._validate_names()
+        self._validate_numbers()
+
+    def _validate_names(self) -> None:
         host, _, port = self.address.rpartition(":")
         if not host or not port.isdecimal() or int(port) > 65535:
             raise _bad("ADDRESS", self.address, "host:port, such as 0.0.0.0:8080")
+        if self.consul and not _is_http_address(self.consul):
+            raise _bad("CONSUL", self.consul, "http://host:port, such as http://127.0.0.1:8500")
+        if not _PRINTABLE.fullmatch(self.consul_token):
+            raise SettingsError(
+                f"{PREFIX}CONSUL_TOKEN is not allowed: it must be ASCII without spaces"
+            )
+        if not _NAME.fullmatch(self.service):
+            raise _bad("SERVICE", self.service, "letters, digits, dots, dashes and underscores")
+
+    def _validate_numbers(self) -> None:
         for name, kind in _kinds().items():
             value = getattr(self, name)
             if kind is not str and value < 0:
@@ -130,6 +164,16 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
     known = [PREFIX + name.upper() for name in _kinds()]
     unknown = [name for name in environ if name.startswith(PREFIX) and name not in known]
     return {name: next(iter(difflib.get_close_matches(name, known, 1)), None) for name in unknown}
+
+
+def _is_http_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    bare = parts.username is None and not (parts.path.strip("/") or parts.query or parts.fragment)
+    return parts.scheme == "http" and bool(host and port) and bare
 
 
 _MAY_BE_ZERO = frozenset({"max_events_per_second", "max_connections"})

@@ -29,6 +29,12 @@ def test_each_setting_is_read_as_its_type() -> None:
         ("WEBHOOK_ADDRESS", "localhost", "host:port"),
         ("WEBHOOK_RETENTION_SECONDS", "2099", "at least 2100"),
         ("WEBHOOK_MAX_HELD_BYTES", "1000", "WEBHOOK_MAX_BODY_BYTES"),
+        ("WEBHOOK_CONSUL", "127.0.0.1:8500", "http://host:port"),
+        ("WEBHOOK_CONSUL", "http://127.0.0.1", "http://host:port"),
+        ("WEBHOOK_CONSUL", "http://127.0.0.1:85000", "http://host:port"),
+        ("WEBHOOK_CONSUL", "http://127.0.0.1:8500/v1", "http://host:port"),
+        ("WEBHOOK_SERVICE", "", "letters"),
+        ("WEBHOOK_SERVICE", "web/hook", "letters"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(variable: str, value: str, allowed: str) -> None:
@@ -36,6 +42,19 @@ def test_a_bad_value_is_named_with_what_is_allowed(variable: str, value: str, al
         Settings.from_env({variable: value})
     assert f"{variable}={value}" in str(caught.value)
     assert allowed in str(caught.value)
+
+
+def test_consul_is_named_by_its_url() -> None:
+    assert Settings.from_env({}).consul == ""
+    settings = Settings.from_env({"WEBHOOK_CONSUL": "http://[::1]:8500/"})
+    assert settings.consul_address == ("::1", 8500)
+
+
+def test_a_token_is_not_told() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({"WEBHOOK_CONSUL_TOKEN": "se cret"})
+    assert "WEBHOOK_CONSUL_TOKEN" in str(caught.value)
+    assert "cret" not in str(caught.value)
 
 
 def test_unknown_variables_are_found_with_what_they_resemble() -> None:

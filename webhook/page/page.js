@@ -1,10 +1,12 @@
-// The live page: asks /events/minutes once a second and draws the answer.
+// The live page: asks /events/minutes once a second, /allocations every other time, and draws them.
 
 const POLL_MS = 1000;
 const TIMEOUT_MS = 3000;
 const SHORTEST_PAUSE_MS = 500; // after a slow answer
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 5000;
+const ALLOCATIONS_EVERY = 2; // answers of the other kind
+const KEPT_MS = 5000; // a list of allocations that Consul does not renew
 const SPEAK_MS = 60_000; // a screen reader hears the number this often
 
 const byId = (id) => document.getElementById(id);
@@ -67,7 +69,6 @@ function showAnswer() {
   document.title = `${events(count)} ${name} · Teracompra`;
 
   showBars(minutes);
-  showAllocations(answer.allocations ?? []);
   speak(`${events(count)} ${name}, ${formatRate(rate)} per second now`);
 }
 
@@ -98,13 +99,27 @@ function newBar() {
 }
 
 function showAllocations(allocations) {
-  const rows = allocations.map(({ id, address, events_per_second: rate }) => {
-    const row = document.createElement("tr");
-    for (const text of [id, address, formatRate(rate)]) row.insertCell().textContent = text;
-    return row;
-  });
-  byId("allocations").querySelector("tbody").replaceChildren(...rows);
-  byId("allocations").hidden = rows.length === 0;
+  byId("allocations").tBodies[0].replaceChildren(...allocations.map(newRow));
+  byId("allocations").hidden = allocations.length === 0;
+}
+
+function newRow({ id, node, address, events_per_second: rate, this: answers }) {
+  const row = document.createElement("tr");
+  const name = document.createElement("th");
+  name.scope = "row";
+  name.append(id);
+  if (answers) {
+    const mark = document.createElement("span");
+    mark.textContent = "this one";
+    name.append(" ", mark);
+  }
+  row.append(name);
+  row.insertCell().append(node);
+  const port = address.lastIndexOf(":");
+  const mayBreak = document.createElement("wbr");
+  row.insertCell().append(address.slice(0, port + 1), mayBreak, address.slice(port + 1));
+  row.insertCell().append(rate === null ? "–" : formatRate(rate));
+  return row;
 }
 
 function speak(sentence) {
@@ -186,8 +201,8 @@ let shown = 0; // number of the request whose answer the page shows
 let failures = 0; // in a row
 let answeredAt = null;
 
-async function fetchAnswer() {
-  const response = await fetch("/events/minutes", {
+async function fetchAnswer(path) {
+  const response = await fetch(path, {
     cache: "no-store",
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
@@ -200,7 +215,7 @@ async function ask() {
   const number = ++asked;
   const startedAt = performance.now();
   try {
-    const newer = await fetchAnswer();
+    const newer = await fetchAnswer("/events/minutes");
     if (number < shown) return; // overtaken by the answer to a later request
     shown = number;
     answer = newer;
@@ -208,6 +223,7 @@ async function ask() {
     answeredAt = new Date();
     showAnswer();
     showStatus("live", "live");
+    if (number % ALLOCATIONS_EVERY === 1 && !document.hidden) askAllocations();
   } catch (error) {
     if (number < asked) return; // a later request is on its way and decides
     failures += 1;
@@ -216,6 +232,19 @@ async function ask() {
   if (number < asked) return;
   const tookMs = performance.now() - startedAt;
   timer = setTimeout(ask, failures ? retryDelay() : Math.max(SHORTEST_PAUSE_MS, POLL_MS - tookMs));
+}
+
+let listed = 0; // number of the last request for the allocations
+let listedAt = -Infinity;
+
+/** Beside the figures, which don't wait for it; where it fails the next one decides. */
+async function askAllocations() {
+  const number = ++listed;
+  const { allocations } = await fetchAnswer("/allocations").catch(() => ({ allocations: null }));
+  if (number < listed) return;
+  if (allocations) listedAt = performance.now();
+  else if (performance.now() - listedAt < KEPT_MS) return;
+  showAllocations(allocations ?? []);
 }
 
 /** Doubles from half a second to five; the random part keeps many screens from returning at once. */

@@ -1,0 +1,214 @@
+"""Which allocations are alive, and how fast each of them receives.
+
+Consul says who is alive: the instances of the service whose checks pass. Each of those says at
+`GET /allocation` how fast it receives. So whichever allocation is asked for the list answers with
+all of them. Nothing is sent unless somebody asks, and however many ask, a list is made once a
+second at most.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
+
+log = logging.getLogger(__name__)
+
+CONSUL_SECONDS = 1.0
+ANSWER_SECONDS = 1.0
+SHARED_SECONDS = 1.0
+ASKED_AT_ONCE = 100  # the others wait, so that no list takes all the connections there are
+ANSWER_BYTES = 1 << 14
+
+_OF_NOMAD = re.compile(r"_nomad-task-([0-9a-f]{8})-")
+
+
+class Itself(msgspec.Struct, frozen=True):
+    """What an allocation says of itself alone."""
+
+    id: str
+    node: str
+    address: str
+    events_per_second: float
+
+
+class Allocation(msgspec.Struct, frozen=True):
+    """An allocation in the list of all; the rate is None where it did not say."""
+
+    id: str
+    node: str
+    address: str
+    events_per_second: float | None
+    this: bool
+    """Whether it is the one that made the list."""
+
+
+class ConsulUnavailable(Exception):  # noqa: N818 - a state, which heals
+    """Consul does not say who is alive; the message says why."""
+
+
+class _Node(msgspec.Struct, frozen=True, rename="pascal"):
+    node: str
+    address: str
+
+
+class _Service(msgspec.Struct, frozen=True, rename="pascal"):
+    address: str
+    port: int
+    id: str = msgspec.field(name="ID")
+
+
+class Instance(msgspec.Struct, frozen=True, rename="pascal"):
+    """An instance of the service as Consul's health endpoint shows it."""
+
+    node: _Node
+    service: _Service
+
+    @property
+    def id(self) -> str:
+        """Nomad's short id of the allocation, or the service's id where another registered it."""
+        match = _OF_NOMAD.match(self.service.id)
+        return match[1] if match else self.service.id
+
+    @property
+    def address(self) -> str:
+        """`host:port`; a service without an address of its own has its node's."""
+        host = self.service.address or self.node.address
+        return f"{with_brackets(host)}:{self.service.port}"
+
+
+def with_brackets(host: str) -> str:
+    """`host` as it stands before a port: an IPv6 address has brackets there."""
+    return f"[{host}]" if ":" in host else host
+
+
+class Catalog:
+    """The instances of `service` in the Consul whose agent listens at `host` and `port`.
+
+    Its client blocks, so it runs in a thread of its own.
+    """
+
+    def __init__(self, host: str, port: int, token: str, service: str) -> None:
+        # Here, so that who has no Consul need not load its client.
+        from consul import Consul, ConsulException
+        from consul.callback import CB
+
+        self._client = Consul(
+            with_brackets(host), port, scheme="http", connections_timeout=CONSUL_SECONDS
+        )
+        self._client.http.session.trust_env = False  # no proxy between a node and its own agent
+        self._headers = self._client.prepare_headers(token)
+        self._path = f"/v1/health/service/{service}"
+        self._parse: Callable[[Any], Any] = CB.json(allow_404=False)
+        self._errors = (ConsulException, OSError, msgspec.ValidationError)  # OSError: of requests
+        self._thread = ThreadPoolExecutor(1, "consul")
+
+    async def alive(self) -> list[Instance]:
+        """Those whose checks pass, in no particular order. Raises ConsulUnavailable."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONSUL_SECONDS):
+                return await loop.run_in_executor(self._thread, self._ask)
+        except TimeoutError:
+            raise ConsulUnavailable(f"no answer within {CONSUL_SECONDS:g} s") from None
+        except self._errors as error:
+            raise ConsulUnavailable(str(error)) from error
+
+    def _ask(self) -> list[Instance]:
+        # Not `health.service`, which can't ask for a stale read. A stale one is answered by any
+        # server, also while there is no leader: when a node dies is when one wants to look.
+        found = self._client.http.get(
+            self._parse,
+            self._path,
+            params=[("passing", "1"), ("stale", "1")],
+            headers=self._headers,
+        )
+        return msgspec.convert(found, list[Instance])
+
+    def close(self) -> None:
+        """Let go of the thread and the connection."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._client.http.session.close()
+
+
+class Allocations:
+    """Makes the list of all allocations; `itself` tells of the one that this process is."""
+
+    def __init__(self, catalog: Catalog, itself: Callable[[], Itself]) -> None:
+        self._catalog = catalog
+        self._itself = itself
+        self._client = AsyncHTTPClient(
+            force_instance=True, max_clients=ASKED_AT_ONCE, max_body_size=ANSWER_BYTES
+        )
+        self._reading: asyncio.Task[list[Allocation] | None] | None = None
+        self._read_at = 0.0
+        self._ids: dict[str, str] = {}
+        """What those alive have called themselves, by their service's id in Consul."""
+        self._consul_answers = True
+
+    async def read(self) -> list[Allocation] | None:
+        """All that are alive, by id, no older than a second; None if Consul does not say."""
+        reading = self._reading
+        if reading is None or (
+            reading.done() and time.monotonic() - self._read_at > SHARED_SECONDS
+        ):
+            reading = self._reading = asyncio.create_task(self._read())
+        return await asyncio.shield(reading)
+
+    async def close(self) -> None:
+        """Ask no more."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+        self._client.close()
+        self._catalog.close()
+
+    async def _read(self) -> list[Allocation] | None:
+        try:
+            return await self._list()
+        finally:
+            self._read_at = time.monotonic()
+
+    async def _list(self) -> list[Allocation] | None:
+        try:
+            instances = await self._catalog.alive()
+        except ConsulUnavailable as error:
+            if self._consul_answers:
+                log.warning("no list of allocations until Consul says who is alive: %s", error)
+            self._consul_answers = False
+            return None
+        if not self._consul_answers:
+            log.info("Consul says again who is alive")
+        self._consul_answers = True
+        this = self._itself().id
+        rows = await asyncio.gather(*(self._ask(instance, this) for instance in instances))
+        alive = {instance.service.id for instance in instances}
+        self._ids = {service: id_ for service, id_ in self._ids.items() if service in alive}
+        return sorted(rows, key=lambda row: (row.id, row.address))
+
+    async def _ask(self, instance: Instance, this: str) -> Allocation:
+        try:
+            answer = await self._client.fetch(
+                f"http://{instance.address}/allocation",
+                connect_timeout=ANSWER_SECONDS,
+                request_timeout=ANSWER_SECONDS,
+                follow_redirects=False,
+            )
+            told = msgspec.json.decode(answer.body, type=Itself)
+        except (HTTPClientError, OSError, ValueError, msgspec.DecodeError):
+            told = None  # it hangs, has just died, or is older than this question
+        if told is not None:
+            self._ids[instance.service.id] = told.id
+        id_ = self._ids.get(instance.service.id, instance.id)
+        return Allocation(
+            id=id_,
+            node=instance.node.node,
+            address=instance.address,
+            events_per_second=None if told is None else told.events_per_second,
+            this=id_ == this,
+        )
