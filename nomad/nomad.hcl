@@ -43,9 +43,10 @@ client {
   # Allocations listen where the other nodes and the load balancers reach them.
   network_interface = "eth1"
 
-  # What is not Nomad's on a node with 2 GB: Cassandra, Consul, Nomad itself, the system.
+  # What is not for jobs: Cassandra (1,070 MB once it is warm), Consul and Nomad (130 to 140 MB each),
+  # the system. A node with 2 GB has room for Fabio and two webhooks then, one with 3 GB for eight.
   reserved {
-    memory = 1200
+    memory = 1536
     cpu    = 100
     # Ports that something of the node listens on, or that an outgoing connection may have.
     reserved_ports = "22,7000,8300-8302,8500,8600,9042"
