@@ -10,6 +10,7 @@ from pathlib import Path
 from tgibf.events import MAX_BATCH
 from tgibf.ledger import LedgerError
 from tgibf.run import run
+from tgibf.series import SeriesError
 from tgibf.settings import BurstPlan, Settings, SteadyPlan
 from tgibf.target import Target, TargetError, parse_target
 from tgibf.version import VERSION
@@ -54,7 +55,7 @@ def main(
     settings = parse(parser, arguments, os.environ if environment is None else environment)
     try:
         summary = run(settings)
-    except (TargetError, LedgerError) as error:
+    except (TargetError, LedgerError, SeriesError) as error:
         parser.error(str(error))
     except OSError as error:
         print(f"tgibf: the run broke off: {error}", file=sys.stderr)
@@ -85,6 +86,7 @@ def parse(
         seed=given.seed,
         ledger=given.ledger,
         append_ledger=given.append_ledger,
+        series=given.series,
         json=given.json,
         quiet=given.quiet,
     )
@@ -203,6 +205,12 @@ def _add_report_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--append-ledger", action="store_true", help="add to the ledger if it has lines already"
+    )
+    group.add_argument(
+        "--series",
+        metavar="FILE",
+        type=Path,
+        help="write the figures of each second, a JSON object a line, to FILE, which must be new",
     )
     group.add_argument("--json", action="store_true", help="print the summary as a JSON object")
     group.add_argument("--quiet", action="store_true", help="no progress on stderr")

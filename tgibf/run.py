@@ -14,6 +14,7 @@ from tgibf.files_limit import connections_within, raise_limit
 from tgibf.ledger import Ledger
 from tgibf.progress import Progress
 from tgibf.sender import Sender
+from tgibf.series import Series
 from tgibf.settings import BurstPlan, Settings
 from tgibf.steady import send_steadily
 from tgibf.stop import Stop
@@ -23,22 +24,27 @@ from tgibf.target import Endpoint, resolve
 
 _EXPIRY_INTERVAL = 0.1
 _FLUSH_INTERVAL = 0.5
+_SERIES_INTERVAL = 1.0
 
 
 def run(settings: Settings) -> Summary:
     """Do what the settings say; returns the account of it once everything sent has settled.
 
     SIGINT and SIGTERM start nothing new and wait for what is in flight; a second one gives that up
-    too. Raises, before anything is sent, TargetError for a host without an address and LedgerError
-    for a ledger that must not or cannot be written; later, OSError if the ledger's disk fails.
+    too. Raises, before anything is sent, TargetError for a host without an address, LedgerError for
+    a ledger that must not or cannot be written, and SeriesError likewise; later, OSError if their
+    disk fails.
     """
     endpoints = tuple(resolve(target) for target in settings.targets)
-    with _ledger(settings) as ledger:
-        return uvloop.run(_run(settings, endpoints, ledger))
+    with _ledger(settings) as ledger, _series(settings) as series:
+        return uvloop.run(_run(settings, endpoints, ledger, series))
 
 
 async def _run(
-    settings: Settings, endpoints: tuple[Endpoint, ...], ledger: Ledger | None
+    settings: Settings,
+    endpoints: tuple[Endpoint, ...],
+    ledger: Ledger | None,
+    series: Series | None,
 ) -> Summary:
     tally = Tally()
     progress = Progress(sys.stderr, tally, quiet=settings.quiet)
@@ -49,15 +55,16 @@ async def _run(
         progress.note(f"warning: {text}")
 
     limit = connections_within(raise_limit())
-    sender = Sender(settings, endpoints, tally, ledger, max_connections=limit, warn=warn)
+    sender = Sender(settings, endpoints, tally, ledger, series, max_connections=limit, warn=warn)
     stop = Stop(settings.seconds)
     with closing(sender.client), _stopping_on_signals(stop, sender):
         async with (
             _repeating(_EXPIRY_INTERVAL, sender.expire),
             _repeating(_FLUSH_INTERVAL, ledger.flush if ledger else _nothing),
+            _repeating(_SERIES_INTERVAL, series.write if series else _nothing),
             _repeating(progress.interval, progress.tick),
         ):
-            await _send(settings, sender, stop, progress)
+            await _send(settings, sender, stop, progress, series)
     progress.close()
     return summarize(
         tally,
@@ -68,12 +75,18 @@ async def _run(
     )
 
 
-async def _send(settings: Settings, sender: Sender, stop: Stop, progress: Progress) -> None:
+async def _send(
+    settings: Settings, sender: Sender, stop: Stop, progress: Progress, series: Series | None
+) -> None:
     plan = settings.plan
+
+    def started(number: int, events: int) -> None:
+        progress.begin_burst(number, events)
+        if series is not None:
+            series.burst = number
+
     if isinstance(plan, BurstPlan):
-        await send_bursts(
-            plan, sender, stop, started=progress.begin_burst, finished=progress.finish_burst
-        )
+        await send_bursts(plan, sender, stop, started=started, finished=progress.finish_burst)
     else:
         progress.activity = f"steady {plan.rate:,g}/s"
         await send_steadily(plan, sender, stop)
@@ -83,6 +96,10 @@ def _ledger(settings: Settings) -> Ledger | nullcontext[None]:
     if settings.ledger is None:
         return nullcontext()
     return Ledger(settings.ledger, uuid4().hex, append=settings.append_ledger)
+
+
+def _series(settings: Settings) -> Series | nullcontext[None]:
+    return nullcontext() if settings.series is None else Series(settings.series)
 
 
 @contextmanager
@@ -124,4 +141,4 @@ async def _repeating(seconds: float, action: Callable[[], None]) -> AsyncIterato
 
 
 def _nothing() -> None:
-    """The action of a run without a ledger."""
+    """The action of a run without a ledger, or a series."""

@@ -7,13 +7,14 @@ from tgibf.client import Client, Post
 from tgibf.events import Requests
 from tgibf.ledger import Ledger
 from tgibf.outcome import Ending
+from tgibf.series import Series
 from tgibf.settings import Settings
 from tgibf.tally import Tally
 from tgibf.target import Endpoint
 
 
 class Sender:
-    """A client whose endings go to a tally and, if there is one, a ledger."""
+    """A client whose endings go to a tally and, where there are such, a ledger and a series."""
 
     def __init__(
         self,
@@ -21,6 +22,7 @@ class Sender:
         endpoints: tuple[Endpoint, ...],
         tally: Tally,
         ledger: Ledger | None,
+        series: Series | None,
         *,
         max_connections: int,
         warn: Callable[[str], None],
@@ -35,6 +37,7 @@ class Sender:
             max_connections=max_connections,
         )
         self._ledger = ledger
+        self._series = series
         self._warn = warn
         self._held = False
         self._first_sent: float | None = None
@@ -55,7 +58,15 @@ class Sender:
         if self._first_sent is None:
             self._first_sent = monotonic()
         self.tally.sent += events
+        if self._series is not None:
+            self._series.second.sent += events
         self.client.post(self._requests.draw(events), due)
+
+    def lag(self, seconds: float) -> None:
+        """Note how late an event is started."""
+        self.tally.lag(seconds)
+        if self._series is not None:
+            self._series.second.lag(seconds)
 
     @property
     def has_room(self) -> bool:
@@ -93,3 +104,5 @@ class Sender:
         self.tally.settle(ending, request.events, now - post.due)
         if self._ledger is not None:
             self._ledger.settle(request.first, request.events, ending.outcome)
+        if self._series is not None:
+            self._series.second.settle(ending, request.events, now - post.due)

@@ -39,5 +39,6 @@ class Settings:
     seed: int | None
     ledger: Path | None
     append_ledger: bool
+    series: Path | None
     json: bool
     quiet: bool

@@ -37,7 +37,7 @@ async def send_steadily(plan: SteadyPlan, sender: Sender, stop: Stop) -> None:
         if due > now:
             await stop.pause(max(due - now, _TICK))
             continue
-        sender.tally.lag(now - due)
+        sender.lag(now - due)
         if stop.seconds is not None and now > stop.began + stop.seconds + _CATCH_UP:
             sender.tally.unsent = int(scheduled - posts) * sender.batch
             break

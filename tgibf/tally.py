@@ -83,8 +83,6 @@ class Tally:
         """The latency of acked events so far."""
         if not self.acked:
             return Latency(None, None, None, None)
-        p50, p99, p99_9 = (
-            self._latencies.get_value_at_percentile(percentile) / 1000
-            for percentile in (50, 99, 99.9)
-        )
+        found = self._latencies.get_percentile_to_value_dict([50, 99, 99.9])
+        p50, p99, p99_9 = (found[percentile] / 1000 for percentile in (50, 99, 99.9))
         return Latency(p50, p99, p99_9, self._latencies.get_max_value() / 1000)

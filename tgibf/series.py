@@ -1,0 +1,71 @@
+"""The series: a file with one JSON line for every second of a run.
+
+    {"at": 1795425600.5, "seconds": 1.0, "sent": 500, "acked": 498, "refused": 0, "unknown": 0,
+     "errors": {}, "in_flight": 2, "behind_ms": 0.4, "burst": null,
+     "latency_ms": {"p50": 1.3, "p99": 4.1, "p99_9": 6.0, "max": 6.2}}
+
+`at` is the Unix time at which the line was written; the figures are of the `seconds` before it,
+`behind_ms` and `latency_ms` too. `burst` is the number of the latest burst; null in steady mode.
+"""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tgibf.tally import Tally
+
+
+class SeriesError(ValueError):
+    """A series that cannot be written; the message says why."""
+
+
+class Series:
+    """Writes what has happened since the last line. `second` counts it, beside the run's tally."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises SeriesError if there is such a file already, or it cannot be made."""
+        try:
+            self._file = path.open("x", encoding="ascii")
+        except OSError as error:
+            raise SeriesError(f"cannot write the series: {error}") from error
+        self.second = Tally()
+        self.burst: int | None = None
+        self._in_flight = 0
+        self._began = time.monotonic()
+
+    def write(self) -> None:
+        """Write a line and begin the next second. Raises OSError."""
+        now = time.monotonic()
+        second, self.second = self.second, Tally()
+        self._in_flight += second.sent - second.settled
+        line = {
+            "at": round(time.time(), 3),
+            "seconds": round(now - self._began, 3),
+            "sent": second.sent,
+            "acked": second.acked,
+            "refused": second.refused,
+            "unknown": second.unknown,
+            "errors": dict(second.errors.most_common()),
+            "in_flight": self._in_flight,
+            "behind_ms": round(second.behind * 1000, 3),
+            "burst": self.burst,
+            "latency_ms": asdict(second.latency()),
+        }
+        self._began = now
+        self._file.write(f"{json.dumps(line)}\n")
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._file:
+            self.write()
