@@ -1,20 +1,59 @@
 """The ledger: a file with one line, `<id> <outcome>`, for every event that was started."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tgibf.events import event_id
+from tgibf.marks import Marks
 from tgibf.outcome import Outcome
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+_NUMBERED = dict(enumerate(Outcome, start=1))
+_NUMBERS = {outcome.value: number for number, outcome in _NUMBERED.items()}
 
 
 class LedgerError(ValueError):
     """A ledger that cannot be read or must not be written; the message says why."""
+
+
+class Outcomes(Mapping[str, Outcome]):
+    """The outcome of each id, small enough for a ledger of many millions."""
+
+    def __init__(self) -> None:
+        self._marks = Marks()
+
+    def add(self, name: str, outcome: Outcome) -> bool:
+        """Add an id, unless it is there; whether it is new."""
+        return not self._marks.mark(name, _NUMBERS[outcome])
+
+    def __getitem__(self, name: str) -> Outcome:
+        return _NUMBERED[self._marks[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._marks)
+
+    def __len__(self) -> int:
+        return len(self._marks)
+
+    def items(self) -> ItemsView[str, Outcome]:
+        return _Items(self)
+
+    def each(self) -> Iterator[tuple[str, Outcome]]:
+        """Every id with its outcome."""
+        return ((name, _NUMBERED[number]) for name, number in self._marks.items())
+
+
+class _Items(ItemsView[str, Outcome]):
+    """Without a look-up for each."""
+
+    _mapping: Outcomes
+
+    def __iter__(self) -> Iterator[tuple[str, Outcome]]:
+        return self._mapping.each()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +115,7 @@ def read_ledger(path: Path) -> LedgerContents:
     Raises LedgerError for a line that is not `<id> <outcome>` or an id that comes twice, naming
     the line; a torn last line is not an error. Raises OSError if the file cannot be read.
     """
-    outcomes: dict[str, Outcome] = {}
+    outcomes = Outcomes()
     with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith("\n"):
@@ -88,9 +127,8 @@ def read_ledger(path: Path) -> LedgerContents:
                     f"{path}, line {number}: {line[:-1]!r} is not an id, a space, and one of "
                     f"{', '.join(_OUTCOMES)}"
                 )
-            if name in outcomes:
+            if not outcomes.add(name, outcome):
                 raise LedgerError(f"{path}, line {number}: the id {name!r} comes a second time")
-            outcomes[name] = outcome
     return LedgerContents(outcomes, None)
 
 

@@ -3,10 +3,10 @@
 The words are Jepsen's (https://github.com/jepsen-io/jepsen, the set checker).
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from tgibf.marks import Marks
 from tgibf.outcome import Outcome
 
 
@@ -46,15 +46,27 @@ def judge(outcomes: Mapping[str, Outcome], stored: Iterable[str]) -> Verdict:
     `stored` has an id as many times as the store has it. The outcomes must be complete: events
     that a killed generator had in flight are in no ledger, and would count as unexpected.
     """
-    copies = Counter(stored)
-    acked = {name for name, outcome in outcomes.items() if outcome is Outcome.ACKED}
-    unknown = {name for name, outcome in outcomes.items() if outcome is Outcome.UNKNOWN}
+    copies = Marks()
+    for name in stored:
+        copies.count(name)
+    acknowledged = 0
+    lost: set[str] = set()
+    recovered: set[str] = set()
+    unknown: set[str] = set()
+    for name, outcome in outcomes.items():
+        if outcome is Outcome.ACKED:
+            acknowledged += 1
+            if name not in copies:
+                lost.add(name)
+        elif outcome is Outcome.UNKNOWN:
+            (recovered if name in copies else unknown).add(name)
+    expected = (Outcome.ACKED, Outcome.UNKNOWN)
     return Verdict(
         attempted=len(outcomes),
-        acknowledged=len(acked),
-        lost=frozenset(acked - copies.keys()),
-        recovered=frozenset(unknown & copies.keys()),
-        unknown=frozenset(unknown - copies.keys()),
-        unexpected=frozenset(copies.keys() - acked - unknown),
+        acknowledged=acknowledged,
+        lost=frozenset(lost),
+        recovered=frozenset(recovered),
+        unknown=frozenset(unknown),
+        unexpected=frozenset(name for name in copies if outcomes.get(name) not in expected),
         duplicates=frozenset(name for name, count in copies.items() if count > 1),
     )

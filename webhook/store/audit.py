@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from operator import itemgetter
 from pathlib import Path
 
 from webhook.clock import MICROSECONDS
@@ -19,6 +20,14 @@ def stored(url: str) -> list[tuple[int, str]]:
 
     Raises StartError if there is no such store or it can't be read.
     """
+    return sorted(each_stored(url), key=itemgetter(0))
+
+
+def each_stored(url: str) -> Iterator[tuple[int, str]]:
+    """The same one after another, in no particular order: a store may be larger than memory.
+
+    Raises StartError when the first is asked for, or a later one.
+    """
     path = sqlite_path(url)
     if path is not None:
         return _sqlite_rows(path)
@@ -29,7 +38,7 @@ def stored(url: str) -> list[tuple[int, str]]:
 
 def stored_ids(url: str) -> Iterator[str]:
     """The `id` field of every stored event that has one, as often as it is stored."""
-    for _, body in stored(url):
+    for _, body in each_stored(url):
         name = json.loads(body).get("id")
         if name is not None:
             yield name
@@ -37,11 +46,11 @@ def stored_ids(url: str) -> Iterator[str]:
 
 def stored_since(url: str, second: int) -> int:
     """How many events are stored that were received at `second` (Unix time) or later."""
-    return sum(received_at >= second * MICROSECONDS for received_at, _ in stored(url))
+    return sum(received_at >= second * MICROSECONDS for received_at, _ in each_stored(url))
 
 
-def _sqlite_rows(path: Path) -> list[tuple[int, str]]:
+def _sqlite_rows(path: Path) -> Iterator[tuple[int, str]]:
     if not path.exists():
         raise StartError(f"there is no file {path}")
     with closing(sqlite3.connect(path)) as db:
-        return db.execute("SELECT received_at, body FROM events ORDER BY id").fetchall()
+        yield from db.execute("SELECT received_at, body FROM events ORDER BY id")

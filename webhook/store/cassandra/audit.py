@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from operator import attrgetter
 from typing import Any
 
 from cassandra import ConsistencyLevel, DriverException
@@ -17,26 +16,21 @@ ROWS_A_PAGE = 20  # a row is a write, and may be of some megabytes
 SCAN_SECONDS = 60.0
 
 
-def rows(url: str) -> list[tuple[int, str]]:
-    """`(received_at in microseconds, body)` of each stored event, in order of receipt.
+def rows(url: str) -> Iterator[tuple[int, str]]:
+    """`(received_at in microseconds, body)` of each stored event, a lane's in order of receipt.
 
-    Read by quorum. Raises StartError if the ring can't be read.
+    Read by quorum, a few writes at a time. Raises StartError if the ring can't be read.
     """
     settings = RingSettings.from_url(url)
-    found: list[tuple[int, str]] = []
     with _session(settings) as session:
         statement = SimpleStatement(
-            f"SELECT minute, lane, seq, events FROM {settings.keyspace}.events",  # noqa: S608
+            f"SELECT events FROM {settings.keyspace}.events",  # noqa: S608
             consistency_level=ConsistencyLevel.QUORUM,
             fetch_size=ROWS_A_PAGE,
         )
-        writes = sorted(session.execute(statement, timeout=SCAN_SECONDS), key=_order)
-        for write in writes:
-            found += [(event.received_at, event.body) for event in write.events or ()]
-    return sorted(found, key=lambda event: event[0])
-
-
-_order = attrgetter("minute", "lane", "seq")
+        for write in session.execute(statement, timeout=SCAN_SECONDS):
+            for event in write.events or ():
+                yield event.received_at, event.body
 
 
 @contextmanager
