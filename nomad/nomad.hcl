@@ -56,13 +56,16 @@ client {
   # of /usr, takes 20 to 60 s; so the few files that a program needs before it can open /usr are
   # copied, and /usr itself is mounted.
   chroot_env = {
-    "/etc/group"                  = "/etc/group"
-    "/etc/hosts"                  = "/etc/hosts"
-    "/etc/ld.so.cache"            = "/etc/ld.so.cache"
-    "/etc/nsswitch.conf"          = "/etc/nsswitch.conf"
-    "/etc/passwd"                 = "/etc/passwd"
-    "/lib64/ld-linux-x86-64.so.2" = "/lib64/ld-linux-x86-64.so.2"
-    "/lib/ld-linux-aarch64.so.1"  = "/lib/ld-linux-aarch64.so.1"
+    "/etc/group"         = "/etc/group"
+    "/etc/hosts"         = "/etc/hosts"
+    "/etc/ld.so.cache"   = "/etc/ld.so.cache"
+    "/etc/nsswitch.conf" = "/etc/nsswitch.conf"
+    "/etc/passwd"        = "/etc/passwd"
+
+    # By their real names: what the programs call them are links, and Nomad would link the link,
+    # which leads nowhere in there.
+    "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"   = "/lib64/ld-linux-x86-64.so.2"
+    "/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1" = "/lib/ld-linux-aarch64.so.1"
   }
 
   # Python and its libraries.
