@@ -72,15 +72,24 @@ job "fabio" {
           # Every check of a service must pass, the node's own among them: an allocation that drains,
           # or whose store is out of reach, gets nothing.
           "-registry.consul.checksRequired=all",
-          # An allocation on a node that died a moment ago: fail soon, the client tries again.
-          "-proxy.dialtimeout=1s",
+          # An allocation on a node that died a moment ago: fail soon, the client tries again. Not
+          # within 1 s: only then is a connection's first packet repeated, which a burst may lose.
+          "-proxy.dialtimeout=2s",
           "-log.level=INFO",
         ]
       }
 
+      # Its collector works harder from here on, before the kernel ends it.
+      env {
+        GOMEMLIMIT = "448MiB"
+      }
+
+      # A connection that is open has 2 buffers of 32 KB, so a burst of 10,000 at once takes 300 MB
+      # and more; without bursts it has 20 MB.
       resources {
-        cpu    = 200 # MHz
-        memory = 64  # MB
+        cpu        = 200 # MHz
+        memory     = 96  # MB
+        memory_max = 512
       }
     }
   }

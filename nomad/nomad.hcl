@@ -35,6 +35,11 @@ server {
   # webhook missing for twice as long.
   min_heartbeat_ttl = "5s"
   heartbeat_grace   = "5s"
+
+  # A job may say that it needs more memory at times than it has to itself (`memory_max`).
+  default_scheduler_config {
+    memory_oversubscription_enabled = true
+  }
 }
 
 client {

@@ -14,7 +14,7 @@ variable "mode" {
   description = "burst (burst i is i x 1000 events at once) or steady (an even rate)"
   validation {
     condition     = contains(["burst", "steady"], var.mode)
-    error_message = "mode is burst or steady."
+    error_message = "The mode is burst or steady."
   }
 }
 

@@ -16,14 +16,17 @@ variable "count" {
 job "webhook" {
   type = "service"
 
-  # One new one at a time, and the old one goes when the new one takes traffic. Times are short,
-  # because Nomad refuses to scale while a deployment goes on.
+  # A new version comes first in one allocation more than there are. Once that one takes traffic, the
+  # old ones are replaced one by one; a version that can't start never takes the place of one that
+  # runs. Nomad refuses to scale while a deployment goes on, so it ends soon: after 1 s of health, or
+  # with the first allocation that is not well (a progress deadline would have it try on until then).
   update {
     max_parallel      = 1
-    canary            = 0
+    canary            = 1
+    auto_promote      = true
     min_healthy_time  = "1s"
-    healthy_deadline  = "45s"
-    progress_deadline = "2m"
+    healthy_deadline  = "90s"
+    progress_deadline = "0s"
     auto_revert       = true
   }
 

@@ -15,6 +15,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="URL",
         help="write docs/images/live-page.png anew, from the receiver at URL",
     )
+    parser.addoption(
+        "--screenshots",
+        action="store_true",
+        help="write the pictures of the cluster in docs/images anew (tests/cluster)",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for `round_` runs once, and with `--long` as often as its mark says."""
+    if "round_" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("long_rounds")
+        rounds = mark.args[0] if mark and metafunc.config.getoption("--long") else 1
+        metafunc.parametrize("round_", range(1, rounds + 1))
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import re
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.support.processes import processes_with
 from tests.support.waiting import wait_for
 from webhook.process import REPOSITORY
 
@@ -37,19 +37,6 @@ def figure(output: str, name: str) -> int:
     match = re.search(rf"^{name}\s+(\d+)", output, re.MULTILINE)
     assert match is not None, output
     return int(match[1])
-
-
-def processes_with(argument: str) -> Sequence[str]:
-    """Command lines of running processes that contain `argument`."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if argument in line:
-            found.append(line)
-    return found
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -52,6 +52,13 @@ class Generator:
         """Return when the ledger has so many outcomes."""
         wait_for(lambda: self.lines() >= lines, f"{lines} lines in the ledger", 60)
 
+    def acknowledge(self, events: int, seconds: float = 60) -> None:
+        """Return when so many more events were acknowledged."""
+        target = self.acknowledged() + events
+        wait_for(
+            lambda: self.acknowledged() >= target, f"{events} more acknowledged events", seconds
+        )
+
     def finish(self, *, interrupt: bool = False) -> dict[str, Any]:
         """Wait for its end, after a Ctrl-C if `interrupt`; its summary."""
         if interrupt:

@@ -2,31 +2,15 @@
 
 import json
 import signal
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
+from tests.support.http import Answer, count, request
 from tests.support.waiting import wait_for
 from webhook.process import ReceiverProcess
 
 EVENT = {"call_id": "1463669263.30033", "type": "call.new"}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 class Receiver(ReceiverProcess):
@@ -77,14 +61,7 @@ class Receiver(ReceiverProcess):
         self, method: str, path: str, body: bytes | None = None, seconds: float = 15
     ) -> Answer:
         """One request on a connection of its own, whatever its status."""
-        request = urllib.request.Request(f"{self.url}{path}", data=body, method=method)
-        request.add_header("Content-Type", "application/json")
-        try:
-            with urllib.request.urlopen(request, timeout=seconds) as answer:
-                return Answer(answer.status, dict(answer.headers), answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return Answer(error.code, dict(error.headers), error.read())
+        return request(method, f"{self.url}{path}", body, seconds)
 
     def get(self, path: str) -> Answer:
         return self.request("GET", path)
@@ -100,9 +77,7 @@ class Receiver(ReceiverProcess):
 
     def count(self) -> int:
         """What `GET /events/count` says."""
-        answer = self.get("/events/count")
-        assert answer.status == 200, answer
-        return int(answer.json["count"])
+        return count(self.url).events
 
     def metric(self, name: str) -> float:
         """A sample of `/metrics`, named with its labels."""

@@ -1,12 +1,15 @@
 """The verdict on a run: ledger against store, and every receiver's count against the rows."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from tests.support.http import count
 from tests.support.receiver import Receiver
 from tests.support.waiting import wait_for
 from tgibf.outcome import Outcome
 from tgibf.verdict import Verdict, judge
+from webhook.clock import MICROSECONDS
 from webhook.store.audit import stored, stored_ids
 
 SETTLE_SECONDS = 60.0
@@ -20,37 +23,56 @@ class Bounds:
     unknown: int
 
 
-def settled_counts(receivers: Sequence[Receiver], url: str) -> int:
-    """Every receiver's count, once all are equal to the rows.
+def settled_counts(urls: Sequence[str], store: str) -> None:
+    """Return when every count, of the receivers at `urls`, equals the rows of its window.
 
     Until a write of unknown outcome has settled, counts may differ by it.
     """
 
-    def agree() -> int | None:
-        counts = {receiver.count() for receiver in receivers}
-        rows = len(stored(url))
-        return rows if counts == {rows} else None
+    def agree() -> bool:
+        counts = {count(url) for url in urls}
+        rows = [received_at for received_at, _ in stored(store)]
+        return all(
+            one.events == len(rows) - bisect_left(rows, one.since * MICROSECONDS) for one in counts
+        )
 
-    return int(wait_for(agree, "every count equal to the rows", SETTLE_SECONDS, 0.5) or 0)
+    wait_for(agree, "every count equal to the rows", SETTLE_SECONDS, 0.5)
 
 
 def verify(
     outcomes: Mapping[str, Outcome], url: str, receivers: Sequence[Receiver], bounds: Bounds
 ) -> str:
-    """Hold a finished run against the store; a line in Jepsen's words.
+    """Hold a finished run against a store of its own; a line in Jepsen's words.
 
     The counts of the receivers that ran, and of one freshly started, must equal the rows.
     """
-    settled_counts(receivers, url)
-    verdict = judge(outcomes, stored_ids(url))
+    urls = [receiver.url for receiver in receivers]
+    settled_counts(urls, url)
+    line = judged(outcomes, stored_ids(url), bounds)
     with Receiver(url) as fresh:
         wait_for(fresh.ready, "a fresh receiver is ready", 30)
-        settled_counts([*receivers, fresh], url)
+        settled_counts([*urls, fresh.url], url)
+    return line
+
+
+def judged(outcomes: Mapping[str, Outcome], ids: Iterable[str], bounds: Bounds) -> str:
+    """The verdict on the ids that are stored, in a line; it must be valid and within the bounds."""
+    verdict = judge(outcomes, ids)
     line = describe(verdict)
     assert verdict.valid, line
     assert verdict.acknowledged >= bounds.acknowledged, line
     assert len(verdict.recovered) + len(verdict.unknown) <= bounds.unknown, line
     return line
+
+
+def of_its_runs(outcomes: Mapping[str, Outcome], ids: Iterable[str]) -> Iterator[str]:
+    """Those of the ids that the ledger's own runs have made, for a store that has others too."""
+    runs = {_run(name) for name in outcomes}
+    return (name for name in ids if _run(name) in runs)
+
+
+def _run(name: str) -> str:
+    return name.rpartition("-")[0]  # of tgibf.events.event_id
 
 
 def describe(verdict: Verdict) -> str:

@@ -21,10 +21,23 @@ def remove_allocations(directory: Path) -> None:
 
 
 def remove_parents() -> None:
-    """Remove Nomad's own groups; those of a Nomad that runs are not empty, and stay."""
+    """Remove Nomad's own groups, unless a Nomad runs on this machine, which needs them."""
+    if _nomad_runs():
+        return
     for parent in _parents():
         for group in [*_deepest_first(parent), parent]:
             _remove(group)
+
+
+def _nomad_runs() -> bool:
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            program, *arguments = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it has ended
+            continue
+        if program.endswith(b"nomad") and b"agent" in arguments:
+            return True
+    return False
 
 
 def _parents() -> Iterator[Path]:

@@ -1,6 +1,7 @@
 """What the cluster says of itself, asked at whichever nodes answer."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ class Instance:
     """host:port"""
     passing: bool
     """Whether all of its checks pass, its node's among them."""
+    tags: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -51,7 +53,7 @@ def look(services: Iterable[str] = ("cassandra", "fabio", "webhook")) -> Health:
     """Ask Consul and Nomad. Takes a moment for each node that does not answer."""
     health = Health()
     ask(lambda node: _ask_consul(node, health, services))
-    ask(lambda node: _ask_nomad(node, health))
+    ask_nomad(lambda client: _ask_nomad(client, health))
     return health
 
 
@@ -69,27 +71,44 @@ def ask(question: Callable[[Node], T]) -> T | None:
     return None
 
 
-def consul_at(node: Node) -> Any:
+@contextmanager
+def consul_at(node: Node) -> Iterator[Any]:
     """A client for the node's Consul agent."""
-    return consul.Consul(host=node.address, port=CONSUL_PORT, connections_timeout=ASK_SECONDS)
+    client = consul.Consul(host=node.address, port=CONSUL_PORT, connections_timeout=ASK_SECONDS)
+    with client.http.session as session:
+        session.trust_env = False  # no proxy is between this machine and its nodes
+        yield client
 
 
-def nomad_at(node: Node) -> Any:
+@contextmanager
+def nomad_at(node: Node) -> Iterator[Any]:
     """A client for the node's Nomad agent."""
-    return nomad.Nomad(host=node.address, port=NOMAD_PORT, timeout=ASK_SECONDS)
+    with requests.Session() as session:
+        session.trust_env = False
+        yield nomad.Nomad(host=node.address, port=NOMAD_PORT, timeout=ASK_SECONDS, session=session)
+
+
+def ask_nomad(question: Callable[[Any], T]) -> T | None:
+    """What the first Nomad that answers says; None if none has an answer."""
+
+    def at(node: Node) -> T:
+        with nomad_at(node) as client:
+            return question(client)
+
+    return ask(at)
 
 
 def _ask_consul(node: Node, health: Health, services: Iterable[str]) -> None:
-    client = consul_at(node)
-    leader = client.status.leader()
-    if not leader:
-        raise consul.ConsulException("no leader")
-    health.consul_leader = _node_at(leader)
-    alive = 1  # a member's status, as serf numbers it
-    health.members = {one["Name"] for one in client.agent.members() if one["Status"] == alive}
-    for service in services:
-        _, entries = client.health.service(service)
-        health.services[service] = [_instance(entry) for entry in entries]
+    with consul_at(node) as client:
+        leader = client.status.leader()
+        if not leader:
+            raise consul.ConsulException("no leader")
+        health.consul_leader = _node_at(leader)
+        alive = 1  # a member's status, as serf numbers it
+        health.members = {one["Name"] for one in client.agent.members() if one["Status"] == alive}
+        for service in services:
+            _, entries = client.health.service(service)
+            health.services[service] = [_instance(entry) for entry in entries]
 
 
 def _instance(entry: dict[str, Any]) -> Instance:
@@ -98,11 +117,11 @@ def _instance(entry: dict[str, Any]) -> Instance:
         node["Node"],
         f"{service['Address'] or node['Address']}:{service['Port']}",
         all(check["Status"] == "passing" for check in entry["Checks"]),
+        frozenset(service["Tags"]),
     )
 
 
-def _ask_nomad(node: Node, health: Health) -> None:
-    client = nomad_at(node)
+def _ask_nomad(client: Any, health: Health) -> None:
     health.nomad_leader = _node_at(client.status.leader.get_leader())
     health.clients = {
         one["Name"]

@@ -5,8 +5,10 @@ import platform
 import shlex
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from support.cluster.health import ask, nomad_at
+from support.cluster.health import ask, ask_nomad, nomad_at
 from support.cluster.kit import add_release
 from support.cluster.layout import (
     CONSUL_PORT,
@@ -42,15 +44,38 @@ def run(arguments: Sequence[str]) -> int:
     if not arguments:
         raise ClusterError(f"which job? There are {', '.join(sorted(_jobs()))}")
     *options, name = arguments
+    return subprocess.run(**_run_job(name, options), check=False).returncode
+
+
+def submit(name: str) -> None:
+    """Give Nomad a job that it does not have yet, without waiting. Raises ClusterError."""
+
+    def has_it(client: Any) -> bool:
+        return not client.job.get_job(name)["Stop"]
+
+    if ask_nomad(has_it):
+        return
+    say(f"running job {name}")
+    done = subprocess.run(
+        **_run_job(name, ["-detach"]), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ClusterError(f"Nomad did not take the job {name}:\n{done.stdout}{done.stderr}")
+
+
+def _run_job(name: str, options: Sequence[str]) -> dict[str, Any]:
+    """The command that runs a job, and where. Raises ClusterError."""
     file = _jobs().get(name.removesuffix(".nomad"))
     if file is None:
         raise ClusterError(f"there is no job {name}; there are {', '.join(sorted(_jobs()))}")
-    command = [str(KIT / "bin" / "nomad"), "job", "run", *options, file.name]
-    environment = {**os.environ, "NOMAD_ADDR": _answering().url(NOMAD_PORT)}
-    return subprocess.run(command, cwd=JOBS, env=environment, check=False).returncode
+    return {
+        "args": [str(KIT / "bin" / "nomad"), "job", "run", *options, file.name],
+        "cwd": JOBS,
+        "env": {**os.environ, "NOMAD_ADDR": _answering().url(NOMAD_PORT)},
+    }
 
 
-def _jobs() -> dict[str, os.PathLike[str]]:
+def _jobs() -> dict[str, Path]:
     return {file.stem: file for file in JOBS.glob("*.nomad")}
 
 
@@ -58,7 +83,8 @@ def _answering() -> Node:
     """A node whose Nomad answers."""
 
     def answers(node: Node) -> Node:
-        nomad_at(node).status.leader.get_leader()
+        with nomad_at(node) as client:
+            client.status.leader.get_leader()
         return node
 
     if (found := ask(answers)) is None:

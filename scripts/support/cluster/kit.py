@@ -11,7 +11,6 @@ copy it.
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from support.binaries import provide_binary
@@ -36,7 +35,7 @@ def fill(kit: Path, arch: str, python: str) -> str:
     (cache() / "triggers").mkdir(exist_ok=True)  # Cassandra wants it, and nodes can't make it
     mirror(cache(), kit / "cache" / cache().parent.name / cache().name)
     for name in FROM_REPOSITORY:
-        mirror(ROOT / name, kit / name, shutil.copy2)
+        mirror(ROOT / name, kit / name, link=False)
     return add_release(kit, None, arch, python)
 
 
@@ -48,24 +47,32 @@ def add_release(kit: Path, version: str | None, arch: str, python: str) -> str:
     return name
 
 
-def mirror(source: Path, target: Path, put: Callable[[Path, Path], object] | None = None) -> None:
-    """Make `target` have the files of `source`, by `put` (`place` unless told otherwise)."""
+def mirror(source: Path, target: Path, *, link: bool = True) -> None:
+    """Make `target` have the files of `source`, the same ones if they may be linked."""
     for directory, folders, files in os.walk(source):
-        folders[:] = [folder for folder in folders if folder != "__pycache__" or put is None]
+        # Byte code of a release belongs to it; in a checkout it is whatever was left there.
+        folders[:] = [folder for folder in folders if link or folder != "__pycache__"]
         here = target / Path(directory).relative_to(source)
         here.mkdir(parents=True, exist_ok=True)
         for file in files:
-            (put or place)(Path(directory) / file, here / file)
+            place(Path(directory) / file, here / file, link=link)
 
 
-def place(source: Path, target: Path) -> None:
-    """Make `target` the file `source`: the same one where both are on one filesystem."""
-    if target.exists() and target.samefile(source):
+def place(source: Path, target: Path, *, link: bool = True) -> None:
+    """Make `target` the file `source`, at once: the same file if it may be, or a copy."""
+    if link and target.exists() and target.samefile(source):
         return
     new = target.with_name(f".{target.name}.new")
     new.unlink(missing_ok=True)
-    try:
-        os.link(source, new)
-    except OSError:  # another filesystem, or one without links
+    if not (link and _linked(source, new)):
         shutil.copy2(source, new)
     new.replace(target)
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """Make `target` a link to `source`; False on another filesystem, or on one without links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        return False
+    return True

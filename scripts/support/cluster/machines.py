@@ -21,8 +21,9 @@ from support.cluster.layout import (
     Node,
 )
 from support.namespace import LastingMachine, LastingSwitch, Namespaces, await_that, must
+from support.venv import ROOT
 
-KIT = STATE / "kit"
+KIT = ON_NODES if ROOT == ON_NODES else STATE / "kit"  # a virtual machine has nothing else
 UNITS = ("consul/consul", "cassandra/cassandra", "nomad/nomad")
 SWITCH = "switch"
 
@@ -61,7 +62,7 @@ def start_switch() -> LastingSwitch:
     """The switch that the nodes are plugged into, made unless it is there. Raises ClusterError."""
     if pid := running(SWITCH):
         return LastingSwitch(SWITCH, pid)
-    _refuse_taken_network()
+    refuse_taken_network()
     switch = LastingSwitch(SWITCH)
     switch.make("sleep", "infinity")
     switch.build()
@@ -71,7 +72,10 @@ def start_switch() -> LastingSwitch:
     return switch
 
 
-def _refuse_taken_network() -> None:
+def refuse_taken_network() -> None:
+    """Raises ClusterError where somebody else has the nodes' addresses."""
+    if running(SWITCH):
+        return
     taken = must(["ip", "route", "show", "to", "root", NETWORK]).strip()
     if taken:
         raise ClusterError(

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.request import urlopen
 
@@ -21,35 +22,49 @@ from support.cluster.layout import (
     TRAFFIC_PORT,
     ClusterError,
 )
-from support.cluster.machines import KIT, running, start
+from support.cluster.machines import KIT, refuse_taken_network, running, start
 from support.namespace import must
 from support.say import say
 from support.venv import ROOT
 
-WITHIN_SECONDS = 240.0
 NAMES = {node.name for node in NODES}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What differs from one kind of nodes to the other."""
+
+    within_seconds: float
+    """How long it may take them to be well."""
+    running: Callable[[], set[str]]
+    """The names of those that run."""
+    advice: str
+    """What to do when they are not well."""
 
 
 def up() -> None:
     """Start what does not run, and return when all of it is well. Raises ClusterError."""
     _refuse_memory()
+    refuse_taken_network()
     say("putting together what nodes need")
     fill(KIT, platform.machine(), jobs.node_python())
     display = Display()
     say(f"starting {', '.join(node.name for node in NODES)}")
     for node in NODES:
         start(node)
-    _wait(display, servers_are_well, "Consul, Nomad and Cassandra")
+    serve(NAMESPACES, display)
+    say(f"up, after {display.seconds:.0f} s")
+    print(addresses())
+
+
+def serve(kind: Kind, display: Display) -> None:
+    """From nodes that have started to events that are taken. Raises ClusterError."""
+    _wait(kind, display, servers_are_well, "Consul, Nomad and Cassandra")
     say("applying the schema")
     _must_run(sys.executable, str(ROOT / "scripts" / "cassandra"), "schema")
     for job in ("fabio", "webhook"):
-        say(f"running job {job}")
-        # What `nomad job scale` has set stays when `up` is said again.
-        if jobs.run(["-detach", *["-preserve-counts"] * (job == "webhook"), job]):
-            raise ClusterError(f"Nomad did not take the job {job}")
-    _wait(display, traffic_is_taken, "Fabio and the webhook")
-    say(f"up, after {display.seconds:.0f} s")
-    print(addresses())
+        jobs.submit(job)
+    _wait(kind, display, traffic_is_taken, "Fabio and the webhook")
 
 
 def _refuse_memory() -> None:
@@ -67,27 +82,31 @@ def _must_run(*command: str) -> None:
         raise ClusterError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
 
 
-def _wait(display: Display, well: Callable[[Health], bool], what: str) -> None:
-    deadline = time.monotonic() + WITHIN_SECONDS
+def _wait(kind: Kind, display: Display, well: Callable[[Health], bool], what: str) -> None:
+    deadline = time.monotonic() + kind.within_seconds
     while True:
-        health = look()
-        display.show(lines(health, running_nodes()))
+        health, running_now = look(), kind.running()
+        display.show(lines(health, running_now))
         if well(health):
             return
-        if gone := NAMES - running_nodes():
-            name = min(gone)
-            raise ClusterError(f"{name} has ended; its logs are in {STATE / name / 'log'}")
+        if gone := NAMES - running_now:
+            raise ClusterError(f"{min(gone)} has ended; {kind.advice}")
         if time.monotonic() > deadline:
-            raise ClusterError(
-                f"{what}: not well within {WITHIN_SECONDS:.0f} s; the nodes' logs are in "
-                f"{STATE}/node-*/log, and `scripts/cluster up` goes on waiting"
-            )
+            within = f"{kind.within_seconds:.0f} s"
+            raise ClusterError(f"{what}: not well within {within}; {kind.advice}")
         time.sleep(0.5)
 
 
 def running_nodes() -> set[str]:
     """The names of the nodes that run."""
     return {node.name for node in NODES if running(node.name)}
+
+
+NAMESPACES = Kind(
+    240.0,
+    running_nodes,
+    f"the nodes' logs are in {STATE}/node-*/log, and `scripts/cluster up` goes on from here",
+)
 
 
 def servers_are_well(health: Health) -> bool:

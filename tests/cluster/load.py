@@ -1,0 +1,49 @@
+"""Load from outside of the nodes, through all front doors, and the verdict on it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.cluster import DOORS, STORE, Cluster
+from tests.support.generator import Generator
+from tests.support.verification import Bounds, judged, of_its_runs, settled_counts
+from webhook.store.audit import stored_ids
+
+PHASE = 1000  # events acknowledged before, during and after each change, at least
+LOAD = ("--keep-alive", "--rate", "300")
+
+
+@dataclass
+class Load:
+    """A load that runs, and after its end what came of it."""
+
+    generator: Generator
+    code: int = -1
+    """The generator's exit code: 0 if every event was acknowledged."""
+    summary: dict[str, Any] = field(default_factory=dict)
+    verdict: str = ""
+
+    def acknowledge(self, events: int = PHASE) -> None:
+        """Return when so many more events were acknowledged."""
+        self.generator.acknowledge(events)
+
+    @property
+    def failed(self) -> int:
+        """How many events were not acknowledged."""
+        return int(self.summary["refused"] + self.summary["unknown"])
+
+
+@contextmanager
+def load(cluster: Cluster, ledger: Path, bounds: Bounds, *options: str) -> Iterator[Load]:
+    """A generator with `options`; after the block, the verdict and every count hold."""
+    with Generator(DOORS, ledger, *LOAD, *options) as generator:
+        running = Load(generator)
+        running.acknowledge()
+        yield running
+        running.summary = generator.finish(interrupt=True)
+        running.code = generator.process.returncode
+        outcomes = generator.outcomes()
+    settled_counts(cluster.everywhere(), STORE)
+    running.verdict = judged(outcomes, of_its_runs(outcomes, stored_ids(STORE)), bounds)
