@@ -35,6 +35,9 @@ server {
   # webhook missing for twice as long.
   min_heartbeat_ttl = "5s"
   heartbeat_grace   = "5s"
+  # A new leader gives all clients this long to say that they are alive, 5 minutes unless told
+  # otherwise: a node that died as the leader would keep its allocations for as long.
+  failover_heartbeat_ttl = "15s"
 
   # A job may say that it needs more memory at times than it has to itself (`memory_max`).
   default_scheduler_config {

@@ -1,12 +1,12 @@
 """The command line: arguments in, settings out, exit code back."""
 
 import argparse
-import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tgibf.arguments import number, whole
 from tgibf.events import MAX_BATCH
 from tgibf.ledger import LedgerError
 from tgibf.run import run
@@ -141,25 +141,25 @@ def _parser() -> argparse.ArgumentParser:
 def _add_mode_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("mode")
     group.add_argument(
-        "--burst-size", metavar="N", type=_whole(1), help="burst i has i x N events (default 1000)"
+        "--burst-size", metavar="N", type=whole(1), help="burst i has i x N events (default 1000)"
     )
     group.add_argument(
         "--pause",
         metavar="SECONDS",
-        type=_number(0, 3600),
+        type=number(0, 3600),
         help="between the last answer of a burst and the next burst (default 2)",
     )
-    group.add_argument("--bursts", metavar="N", type=_whole(1), help="stop after N bursts")
+    group.add_argument("--bursts", metavar="N", type=whole(1), help="stop after N bursts")
     group.add_argument(
         "--rate",
         metavar="N",
-        type=_number(0.001, 1_000_000),
+        type=number(0.001, 1_000_000),
         help="steady mode, N events per second",
     )
     group.add_argument(
         "--seconds",
         metavar="N",
-        type=_number(0.001, 1_000_000),
+        type=number(0.001, 1_000_000),
         help="start nothing new after N seconds",
     )
 
@@ -174,7 +174,7 @@ def _add_request_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--batch",
         metavar="N",
-        type=_whole(1, MAX_BATCH),
+        type=whole(1, MAX_BATCH),
         default=1,
         help="events per POST, as a JSON array (default 1: the bare object); rates and bursts"
         " count events all the same",
@@ -182,14 +182,14 @@ def _add_request_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--timeout",
         metavar="SECONDS",
-        type=_number(0.1, 120),
+        type=number(0.1, 120),
         default=30.0,
         help="from the start of a POST to the end of its answer (default 30)",
     )
     group.add_argument(
         "--seed",
         metavar="N",
-        type=_whole(0),
+        type=whole(0),
         help="makes the draw of events the same every time",
     )
 
@@ -214,36 +214,3 @@ def _add_report_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--json", action="store_true", help="print the summary as a JSON object")
     group.add_argument("--quiet", action="store_true", help="no progress on stderr")
-
-
-def _whole(low: int, high: int | None = None) -> Callable[[str], int]:
-    """The parser of a whole number within bounds."""
-    allowed = f"a whole number, {low} or more" if high is None else f"{low} to {high}"
-
-    def parse_whole(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if value < low or (high is not None and value > high):
-            raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed is {allowed}")
-        return value
-
-    return parse_whole
-
-
-def _number(low: float, high: float) -> Callable[[str], float]:
-    """The parser of a number within bounds."""
-
-    def parse_number(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not allowed; allowed is a number from {low:,g} to {high:,.0f}"
-            )
-        return value
-
-    return parse_number

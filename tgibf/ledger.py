@@ -39,6 +39,11 @@ class Outcomes(Mapping[str, Outcome]):
     def __len__(self) -> int:
         return len(self._marks)
 
+    @property
+    def runs(self) -> set[str]:
+        """The names of the runs that the ids are of."""
+        return self._marks.runs
+
     def items(self) -> ItemsView[str, Outcome]:
         return _Items(self)
 
@@ -64,7 +69,7 @@ class LedgerContents:
     event, and those that were in flight, have no outcome in `outcomes`.
     """
 
-    outcomes: Mapping[str, Outcome]
+    outcomes: Outcomes
     torn: str | None
 
 
@@ -109,13 +114,13 @@ class Ledger:
             self.flush()
 
 
-def read_ledger(path: Path) -> LedgerContents:
-    """Read a ledger whole.
+def read_ledger(path: Path, outcomes: Outcomes | None = None) -> LedgerContents:
+    """Read a ledger whole, into `outcomes` if there are some of other ledgers already.
 
     Raises LedgerError for a line that is not `<id> <outcome>` or an id that comes twice, naming
     the line; a torn last line is not an error. Raises OSError if the file cannot be read.
     """
-    outcomes = Outcomes()
+    outcomes = Outcomes() if outcomes is None else outcomes
     with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith("\n"):

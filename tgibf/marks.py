@@ -64,6 +64,11 @@ class Marks(Mapping[str, int]):
     def __len__(self) -> int:
         return self._size
 
+    @property
+    def runs(self) -> set[str]:
+        """What stands before the numbers of the ids that have one."""
+        return {run for run, page in self._pages if page >= 0}
+
     def items(self) -> ItemsView[str, int]:
         return _Items(self)
 

@@ -104,14 +104,19 @@ class BoxError(Exception):
     """It could not be made; the message says why."""
 
 
+def box_path() -> Path:
+    """Where the box is, whether it is there yet or not."""
+    return cache() / "boxes" / f"{SUITE}-amd64" / BOX
+
+
 def provide_box() -> Path:
     """The box, made unless it is there as it should be. Raises BoxError and OSError."""
-    home = cache() / "boxes" / f"{SUITE}-amd64"
+    home = box_path().parent
     if make_folder(home, RECORD, {"made_by_sha256": sha256(Path(__file__))}, _fill):
         say(f"the box is in {home}")
     else:
         say(f"the box is as it should be, in {home}")
-    return home / BOX
+    return box_path()
 
 
 def _fill(folder: Path) -> Mapping[str, Any]:

@@ -77,11 +77,13 @@ def test_consul_shows_each_allocation_and_its_checks(
 def test_nomad_shows_each_allocation_running(
     allocations: list[Instance], page: Page, shoot: Shoot
 ) -> None:
-    page.goto(f"{NODE.url(NOMAD_PORT)}/ui/jobs/webhook@default/allocations")
-    rows = page.locator("table.allocations tbody tr", has_text="running")
+    jobs = f"{NODE.url(NOMAD_PORT)}/ui/jobs"
+    page.goto(f"{jobs}/webhook@default/allocations?status=%5B%22running%22%5D")
+    rows = page.locator("tr.allocation-row", has_text="running")
     expect(rows).to_have_count(len(allocations))
     for one in allocations:
-        expect(rows.filter(has_text=one.node)).to_have_count(1)
+        node = page.locator(f'[aria-label="{one.node}"]')  # beside the client's short id
+        expect(rows.filter(has=node)).to_have_count(1)
     shoot("nomad")
 
 

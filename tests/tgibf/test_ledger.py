@@ -127,6 +127,20 @@ def test_a_torn_last_line_is_reported(tmp_path: Path) -> None:
     assert contents.torn == "a-2 unk"
 
 
+def test_two_ledgers_may_be_read_as_one(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("a-0 acked\n")
+    other.write_text("b-0 unknown\n")
+
+    outcomes = read_ledger(one).outcomes
+    read_ledger(other, outcomes)
+
+    assert outcomes == {"a-0": Outcome.ACKED, "b-0": Outcome.UNKNOWN}
+    assert outcomes.runs == {"a", "b"}
+    with pytest.raises(LedgerError, match="second time"):
+        read_ledger(one, outcomes)
+
+
 def test_an_empty_ledger_has_nothing(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     path.touch()

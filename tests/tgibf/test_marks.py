@@ -1,5 +1,6 @@
 """Marks: a mapping like any other, but for its size."""
 
+import re
 import sys
 from collections import Counter
 
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 
 from tgibf.events import event_id
 from tgibf.marks import LARGEST, Marks
+
+NUMBERED = re.compile(r"(.*)-(0|[1-9]\d{0,14})", re.ASCII | re.DOTALL)
 
 names = st.one_of(
     st.text(max_size=4),
@@ -39,6 +42,7 @@ def test_it_counts(counted: list[str]) -> None:
         marks.count(name)
 
     assert marks == Counter(counted)
+    assert marks.runs == {match[1] for name in counted if (match := NUMBERED.fullmatch(name))}
     assert len(marks) == len(set(counted))
 
 

@@ -1,0 +1,108 @@
+"""TGIBF in processes of its own: what it sends, it writes down, in a ledger and in a series."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from loadtest.plan import Load
+from loadtest.record import GeneratorRecord, LoadSecond
+from webhook.process import REPOSITORY
+
+ENDED_IN_ORDER = {0, 1}  # all acknowledged, or not all
+
+
+class Generator:
+    """One generator; a context manager that lets none go on."""
+
+    def __init__(self, load: Load, urls: Sequence[str], seconds: float, directory: Path) -> None:
+        """Its ledger goes into `directory`, and its series for as long as it runs."""
+        self.load = load
+        self.seconds: list[LoadSecond] = []
+        """What it has done so far, by `follow`."""
+        self.totals = dict.fromkeys(("sent", "acked", "refused", "unknown"), 0)
+        self.ledger = directory / f"ledger-{load.name}"
+        self.errors = ""
+        """What it wrote to stderr."""
+        self._series = directory / f"series-{load.name}.jsonl"
+        self._read = 0
+        self._options = [*load.options, "--seconds", f"{seconds:g}"]
+        self._urls = urls
+        self._process: subprocess.Popen[str]
+        self._summary: dict[str, Any] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def start(self) -> None:
+        """A Ctrl-C is for its owner: it has a process group of its own."""
+        command = [sys.executable, "-m", "tgibf", *self._urls, *self._options]
+        command += ["--ledger", str(self.ledger), "--series", str(self._series)]
+        self._process = subprocess.Popen(
+            [*command, "--json", "--quiet"],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
+
+    def interrupt(self) -> None:
+        """Have it start nothing new; a second time, give up what is in flight."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+
+    @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    def follow(self) -> None:
+        """Read the lines of the series that are new."""
+        if not self._series.exists():
+            return
+        with self._series.open("rb") as file:
+            file.seek(self._read)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in whole.splitlines():
+            second = msgspec.json.decode(line, type=LoadSecond)
+            self.seconds.append(second)
+            for name in self.totals:
+                self.totals[name] += getattr(second, name)
+
+    def finish(self) -> GeneratorRecord:
+        """What it has to say when it has ended."""
+        output, self.errors = self._process.communicate()
+        self.follow()
+        if self._process.returncode in ENDED_IN_ORDER and output:
+            self._summary = json.loads(output)
+        return GeneratorRecord(
+            name=self.load.name,
+            rate=self.load.rate,
+            command=["python", "-m", "tgibf", *self._urls, *self._options],
+            ledger=self.ledger.name,
+            summary=self._summary,
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.runs:
+            self._process.kill()
+            self._process.communicate()
+        self._series.unlink(missing_ok=True)

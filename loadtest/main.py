@@ -1,0 +1,111 @@
+"""What the script does once its arguments are read and its packages are there."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from loadtest import report
+from loadtest.cli import Again, Judge
+from loadtest.judging import NotToBeJudgedError, judge_again, reasons
+from loadtest.plan import Plan
+from loadtest.record import FILE, Record, RecordError, read_record
+from loadtest.run import run
+from loadtest.targets import TargetUnavailable
+from support.say import fail, say
+from webhook.store.contract import StartError
+from webhook.store.url import sqlite_path
+
+COULD_NOT_BEGIN = 2
+GIVEN_UP = 130
+
+
+def main(wish: Plan | Again | Judge) -> int:
+    """Do it; the exit code."""
+    match wish:
+        case Again():
+            return _again(wish)
+        case Judge():
+            return _judge(wish)
+        case Plan():
+            return _run(wish)
+
+
+def _run(plan: Plan) -> int:
+    directory = plan.report.resolve()
+    try:
+        directory.mkdir(parents=True)
+    except OSError as error:
+        fail(f"--report {plan.report}: {error.strerror}; name a new folder", COULD_NOT_BEGIN)
+    try:
+        record = run(plan, directory)
+    except (TargetUnavailable, RuntimeError) as error:
+        shutil.rmtree(directory)
+        fail(str(error), COULD_NOT_BEGIN)
+    except KeyboardInterrupt:
+        shutil.rmtree(directory)
+        say("given up: there is no report")
+        return GIVEN_UP
+    say("drawing the report")
+    report.write(directory, record)
+    if record.verdict.valid and not plan.keep:
+        report.tidy(directory, record)
+    return _tell(directory, record)
+
+
+def _again(wish: Again) -> int:
+    record = _read(wish.record)
+    report.draw(wish.record.parent, record)
+    return _tell(wish.record.parent, record)
+
+
+def _judge(wish: Judge) -> int:
+    directory = wish.directory.resolve()
+    record = _read(directory / FILE)
+    store = wish.store or _absolute(record.target.store, directory)
+    if not store:
+        fail("that run's store is not known; name it by --store", COULD_NOT_BEGIN)
+    try:
+        judge_again(record, directory, store, say)
+    except (NotToBeJudgedError, StartError) as error:
+        fail(f"{error}\n       A run can be judged as long as all is kept: --keep", COULD_NOT_BEGIN)
+    report.write(directory, record)
+    return _tell(directory, record)
+
+
+def _read(path: Path) -> Record:
+    try:
+        return read_record(path)
+    except RecordError as error:
+        fail(str(error), COULD_NOT_BEGIN)
+
+
+def _absolute(store: str, directory: Path) -> str:
+    """A store's URL; a SQLite file's is relative to the report."""
+    path = sqlite_path(store)
+    return store if path is None else f"sqlite:///{directory / path}"
+
+
+def _tell(directory: Path, record: Record) -> int:
+    """The outcome in a few lines; the exit code."""
+    verdict = record.verdict
+    if verdict.ledger is not None:
+        for word in (
+            "attempted",
+            "acknowledged",
+            "lost",
+            "recovered",
+            "unexpected",
+            "unknown",
+            "duplicates",
+        ):
+            print(f"{word:<13} {getattr(verdict.ledger, word)}")
+    if verdict.counts is not None:
+        right = verdict.counts.checked - len(verdict.counts.wrong)
+        print(f"{'counts right':<13} {right} of {verdict.counts.checked}")
+    for warning in record.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    for reason in reasons(record):
+        print(f"why: {reason}")
+    print("valid" if verdict.valid else "INVALID")
+    say(f"the report: {directory / report.PAGE}")
+    return 0 if verdict.valid else 1

@@ -1,0 +1,100 @@
+"""Where events go, and how to look at what takes them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loadtest.plan import Plan
+from loadtest.record import AllocationSample
+from support.network import free_port
+from support.say import say
+from webhook.process import ReceiverProcess
+
+STORE_FILE = "events.db"
+
+
+class TargetUnavailable(Exception):  # noqa: N818 - a state, which somebody can mend
+    """The target is not there; the message says what to do."""
+
+
+class Target(ABC):
+    """Something that takes events."""
+
+    name: str
+    urls: Sequence[str]
+    """Where events are taken; they take turns."""
+    store: str
+    """The store's URL, empty where it is not to be read."""
+    known_versions: dict[str, str]
+    """Of what its receivers don't tell."""
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.urls[0]).hostname or ""
+
+    @abstractmethod
+    def receivers(self) -> Sequence[str]:
+        """The URLs of the receivers themselves, as of the last second."""
+
+    def allocations(self) -> list[AllocationSample]:
+        """A look at the allocations; none where nobody allocates."""
+        return []
+
+    def scale(self, count: int) -> bool:
+        """Ask for so many allocations; whether that was taken."""
+        raise NotImplementedError(f"{self.name} can't be scaled to {count}")
+
+
+class UrlTarget(Target):
+    """Any receiver, of which nothing is known but its URL."""
+
+    def __init__(self, url: str, store: str) -> None:
+        self.name = url
+        self.urls = [url]
+        self.store = store
+        self.known_versions = {}
+
+    def receivers(self) -> Sequence[str]:
+        return self.urls
+
+
+class DemoTarget(UrlTarget):
+    """A receiver of our own."""
+
+    def __init__(self, url: str, store: str) -> None:
+        super().__init__(url, store)
+        self.name = "demo"
+
+
+@contextmanager
+def open_target(plan: Plan, directory: Path) -> Iterator[Target]:
+    """The plan's target; what is started for it has its files in `directory`, and is ended.
+
+    Raises TargetUnavailable.
+    """
+    match plan.target:
+        case "demo":
+            with _demo(plan, directory) as target:
+                yield target
+        case "cluster" | "vagrant":
+            from loadtest.cluster import ClusterTarget  # only who has one needs its clients
+
+            yield ClusterTarget(plan.target)
+        case url:
+            yield UrlTarget(url, plan.store)
+
+
+@contextmanager
+def _demo(plan: Plan, directory: Path) -> Iterator[Target]:
+    store = f"sqlite:///{directory / STORE_FILE}"
+    settings = {
+        "store": store,
+        "address": f"127.0.0.1:{free_port(plan.port)}",
+        "window_seconds": plan.window_seconds,
+    }
+    say("starting a receiver on SQLite")
+    with ReceiverProcess(settings) as receiver:
+        say(f"its live page: {receiver.url}/")
+        yield DemoTarget(receiver.url, store)

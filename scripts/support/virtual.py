@@ -1,0 +1,57 @@
+"""What virtual machines are given: the kit that all nodes have, and what only they need.
+
+packages/   third-party packages for scripts/node/serve, which a node has no venv for
+debian/     Debian packages that the box lacks, once a machine has fetched them
+"""
+
+import platform
+import re
+import shutil
+import tarfile
+from pathlib import Path
+
+from support.cache import cache
+from support.cluster import kit
+from support.packages import provide_packages
+from support.release import PYTHON
+from support.say import say
+from support.venv import ROOT
+
+KIT = ROOT / ".vagrant" / "kit"
+
+
+def fill(folder: Path, box: str) -> None:
+    """Make `folder` the kit for machines made from `box`, or renew it. Raises OSError."""
+    for name in (*kit.FROM_REPOSITORY, "packages"):
+        shutil.rmtree(folder / name, ignore_errors=True)  # what is no longer there would be read
+    kit.fill(folder, architecture(), PYTHON)
+    kit.mirror(provide_packages("cluster", PYTHON, architecture()), folder / "packages")
+    _place_debian(folder, box)
+
+
+def release(version: str) -> None:
+    """Add a release of this checkout to the kit. Raises OSError."""
+    kit.add_release(KIT, version, architecture(), PYTHON)
+
+
+def keep(archive: str, box: str) -> None:
+    """Keep the Debian packages in the tar file `archive` for machines made from `box`."""
+    with tarfile.open(archive) as packages:
+        packages.extractall(_kept(box), filter="data")
+    say("kept the Debian packages that it fetched, for the other machines and the next time")
+    _place_debian(KIT, box)
+
+
+def architecture() -> str:
+    """The machines' architecture, which is this machine's, as Linux calls it."""
+    return {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
+
+
+def _place_debian(folder: Path, box: str) -> None:
+    shutil.rmtree(folder / "debian", ignore_errors=True)
+    if _kept(box).exists():
+        kit.mirror(_kept(box), folder / "debian")
+
+
+def _kept(box: str) -> Path:
+    return cache() / "debian-packages" / f"{re.sub('[^0-9A-Za-z.]+', '-', box)}-{architecture()}"
