@@ -67,7 +67,8 @@ class Cluster:
         networks = [network_of(machines.running(node.name)) for node in NODES]
         networks.append(network_of(machines.running(machines.SWITCH)))
         self.command("down")
-        assert leftovers([network for network in networks if network]) == []
+        left = leftovers([network for network in networks if network])
+        assert not left, "\n".join(left)
 
     def kill(self, node: Node) -> None:
         """End everything on a node at once."""

@@ -4,7 +4,7 @@ Nodes made of namespaces share the machine's control groups, in which each Nomad
 allocation, on version 1 in the tree of each controller.
 """
 
-from collections.abc import Iterator
+import os
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
@@ -40,10 +40,13 @@ def _nomad_runs() -> bool:
     return False
 
 
-def _parents() -> Iterator[Path]:
-    for pattern in ("", "*/"):
-        for name in PARENTS:
-            yield from ROOT.glob(f"{pattern}{name}")
+def _parents() -> list[Path]:
+    """Nomad makes them in the groups that it was started in itself, so they may be anywhere."""
+    found = []
+    for directory, groups, _ in os.walk(ROOT):
+        found += [Path(directory, name) for name in PARENTS if name in groups]
+        groups[:] = [name for name in groups if name not in PARENTS]
+    return found
 
 
 def _deepest_first(parent: Path) -> list[Path]:
