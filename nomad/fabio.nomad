@@ -60,8 +60,8 @@ job "fabio" {
       config {
         command = "/opt/teracompra/bin/fabio"
         args = [
-          # TCP: bytes are passed on, and nothing is parsed. It takes a third of HTTP mode's CPU time
-          # (docs/cluster.md has the figures); a kept-alive connection stays with its allocation.
+          # TCP: bytes are passed on, and nothing is parsed; a kept-alive connection stays with its
+          # allocation. `scripts/bench cluster` compares it with HTTP mode.
           "-proxy.addr=:9999;proto=tcp",
           # To look at: routes can't be changed there.
           "-ui.addr=:9998",

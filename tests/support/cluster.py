@@ -222,7 +222,8 @@ def leftovers(networks: Sequence[int]) -> list[str]:
         *(line for network in networks for line in in_network(network).values()),
         *(line for line in mounts if str(STATE) in line or "/opt/teracompra" in line),
         *(str(path) for path in [STATE, Path("/sys/class/net", HOST_INTERFACE)] if path.exists()),
-        *(str(path) for path in Path("/sys/fs/cgroup").glob("**/nomad*")),
+        # On version 1 of control groups each controller has a tree of its own.
+        *(str(path) for at in ("", "*/") for path in Path("/sys/fs/cgroup").glob(f"{at}nomad*")),
     ]
 
 
