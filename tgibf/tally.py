@@ -3,12 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]  # ships no types
+from ddsketch import DDSketch
 
 from tgibf.outcome import Ending, Outcome
 
-_HIGHEST_LATENCY = 120_000_000
-"""Microseconds; longer ones count as this. Above any timeout that is allowed."""
+_ACCURACY = 0.0005
+"""By how much of itself a percentile may be off, so that three digits of it are right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class Tally:
         """The worst lag of the generator behind its own schedule: seconds."""
         self.unsent = 0
         """Events of the schedule that were never started."""
-        self._latencies = HdrHistogram(1, _HIGHEST_LATENCY, 3)
+        self._latencies = DDSketch(_ACCURACY)
+        self._longest = 0.0
 
     @property
     def acked(self) -> int:
@@ -66,8 +67,9 @@ class Tally:
         if ending.error is not None:
             self.errors[ending.error] += events
         else:
-            microseconds = min(max(round(latency * 1e6), 1), _HIGHEST_LATENCY)
-            self._latencies.record_value(microseconds, events)
+            milliseconds = max(latency, 0) * 1000
+            self._latencies.add(milliseconds, events)
+            self._longest = max(self._longest, milliseconds)
 
     def finish_burst(self, events: int, *, failed: bool) -> None:
         """Count a burst of which every event has settled."""
@@ -83,6 +85,9 @@ class Tally:
         """The latency of acked events so far."""
         if not self.acked:
             return Latency(None, None, None, None)
-        found = self._latencies.get_percentile_to_value_dict([50, 99, 99.9])
-        p50, p99, p99_9 = (found[percentile] / 1000 for percentile in (50, 99, 99.9))
-        return Latency(p50, p99, p99_9, self._latencies.get_max_value() / 1000)
+        p50, p99, p99_9 = (self._percentile(share) for share in (0.5, 0.99, 0.999))
+        return Latency(p50, p99, p99_9, round(self._longest, 3))
+
+    def _percentile(self, share: float) -> float | None:
+        estimate = self._latencies.get_quantile_value(share)
+        return None if estimate is None else round(min(estimate, self._longest), 3)

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,9 @@ from support.say import fail, say
 from support.venv import ROOT
 
 RECORD = "release.json"
-CONTENTS = {  # the packages of this checkout, and the lock file for all of them
-    "x86_64": (("webhook", "tgibf"), "tgibf"),
-    "aarch64": (("webhook",), "webhook"),  # no wheel of the load generator's hdrhistogram
-}
+NAMES = ("webhook", "tgibf")  # the packages of this checkout
+REQUIREMENTS = "tgibf"  # the lock file that has what both need
+ARCHITECTURES = ("x86_64", "aarch64")
 LEFT_OUT = ("__pycache__", "Dockerfile")
 PYTHON = "3.11"  # Debian 12's
 ALLOWED = re.compile(r"[0-9A-Za-z._-]{1,40}")
@@ -47,26 +45,25 @@ def provide_release(
     """
     version = _project_version() if version is None else version
     _check(version, python, arch)
-    names, requirements = CONTENTS[arch]
     folder = releases() / f"{version}-{target(python, arch)}"
     inputs = {
         "version": version,
         "python": python,
         "architecture": arch,
-        "lock_sha256": sha256(lock_file(requirements)),
-        "sources_sha256": digest(ROOT, _sources(names)),
+        "lock_sha256": sha256(lock_file(REQUIREMENTS)),
+        "sources_sha256": digest(ROOT, _sources()),
     }
 
     def fill(new: Path) -> dict[str, Any]:
-        packages = provide_packages(requirements, python, arch)
-        say(f"making release {version} of {' and '.join(names)} for Python {python} on {arch}")
+        packages = provide_packages(REQUIREMENTS, python, arch)
+        say(f"making release {version} of {' and '.join(NAMES)} for Python {python} on {arch}")
         left_out = shutil.ignore_patterns(PACKAGES_RECORD)
         shutil.copytree(packages, new, ignore=left_out, dirs_exist_ok=True)
-        for name in names:
+        for name in NAMES:
             shutil.copytree(ROOT / name, new / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
             text = f'"""Which version this is."""\n\nVERSION = "{version}"\n'
             (new / name / "version.py").write_text(text)
-        return {"bytecode": _compile(new, python), **_commit(names, requirements)}
+        return {"bytecode": _compile(new, python), **_commit()}
 
     if make_folder(folder, RECORD, inputs, fill):
         say(f"release {version} is in {folder}")
@@ -80,8 +77,8 @@ def _check(version: str, python: str, arch: str) -> None:
         fail(f"{version!r} is no version; it takes 1 to 40 letters, digits, dots, _ and -")
     if re.fullmatch(r"3\.\d{1,2}", python) is None:
         fail(f"{python!r} is no version of Python; it takes two numbers, such as {PYTHON}")
-    if arch not in CONTENTS:
-        fail(f"{arch!r} is no machine to make releases for; name {' or '.join(CONTENTS)}")
+    if arch not in ARCHITECTURES:
+        fail(f"{arch!r} is no machine to make releases for; name {' or '.join(ARCHITECTURES)}")
 
 
 def _project_version() -> str:
@@ -89,9 +86,9 @@ def _project_version() -> str:
         return str(tomllib.load(file)["project"]["version"])
 
 
-def _sources(names: Iterable[str]) -> list[Path]:
-    """Every file of these packages of the checkout that goes into a release."""
-    found = [path for name in names for path in (ROOT / name).rglob("*") if path.is_file()]
+def _sources() -> list[Path]:
+    """Every file of this checkout's packages that goes into a release."""
+    found = [path for name in NAMES for path in (ROOT / name).rglob("*") if path.is_file()]
     return [path for path in found if not {*LEFT_OUT} & {*path.relative_to(ROOT).parts}]
 
 
@@ -120,9 +117,9 @@ def _interpreter(python: str) -> str | None:
     return found
 
 
-def _commit(names: Iterable[str], requirements: str) -> dict[str, Any]:
+def _commit() -> dict[str, Any]:
     """What git says of the sources; None where it says nothing."""
-    changes = _git("status", "--porcelain", "--", *names, str(lock_file(requirements)))
+    changes = _git("status", "--porcelain", "--", *NAMES, str(lock_file(REQUIREMENTS)))
     return {
         "commit": _git("rev-parse", "HEAD"),
         "changed": None if changes is None else bool(changes),
