@@ -120,7 +120,7 @@ def latency(record: Record) -> Chart:
     chart = _chart("latency", record)
     axes = chart.axes[0]
     several = len(record.samples.load) > 1
-    drawn = False
+    empty = True
     for line_style, (name, seconds) in zip(("-", ":"), record.samples.load.items(), strict=False):
         known = [one for one in seconds if one.latency_ms.p50 is not None]
         moments = chart.x([one.at - record.began for one in known])
@@ -131,9 +131,9 @@ def latency(record: Record) -> Chart:
             axes.plot(
                 moments, values, color=colour, linewidth=1.2, linestyle=line_style, label=title
             )
-        drawn = drawn or bool(known)
+        empty = empty and not known
     chart.log("latency in ms (log scale)")
-    if not drawn:
+    if empty:
         chart.say("no event was acknowledged")
     chart.mark(record.marks, record.began)
     chart.legend(columns=8)
@@ -224,11 +224,8 @@ def machine(record: Record) -> Chart:
     chart = _chart("machine", record, (1.6, 1))
     looks = record.samples.machine
     moments = chart.x([one.at - record.began for one in looks])
-    layers = {
-        kind: values
-        for kind in PROCESSES
-        if figures.mean(values := [one.processes.get(kind, 0.0) for one in looks]) >= LEAST_CORES
-    }
+    layers = {kind: [one.processes.get(kind, 0.0) for one in looks] for kind in PROCESSES}
+    layers = {kind: used for kind, used in layers.items() if sum(used) > LEAST_CORES * len(looks)}
     busy = [sum(one.cores.values()) - one.cores.get("io_wait", 0.0) for one in looks]
     layers["all else, the kernel's network"] = [
         max(0.0, every - sum(values)) for every, *values in zip(busy, *layers.values(), strict=True)

@@ -104,19 +104,14 @@ class BoxError(Exception):
     """It could not be made; the message says why."""
 
 
-def box_path() -> Path:
-    """Where the box is, whether it is there yet or not."""
-    return cache() / "boxes" / f"{SUITE}-amd64" / BOX
-
-
 def provide_box() -> Path:
     """The box, made unless it is there as it should be. Raises BoxError and OSError."""
-    home = box_path().parent
+    home = cache() / "boxes" / f"{SUITE}-amd64"
     if make_folder(home, RECORD, {"made_by_sha256": sha256(Path(__file__))}, _fill):
         say(f"the box is in {home}")
     else:
         say(f"the box is as it should be, in {home}")
-    return box_path()
+    return home / BOX
 
 
 def _fill(folder: Path) -> Mapping[str, Any]:

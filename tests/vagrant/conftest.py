@@ -1,37 +1,32 @@
-"""The box and its disk; what takes long only where it is asked for."""
+"""The box, its disk, and what nodes run; what takes long only where it is asked for."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.box import box_path, provide_box
 from support.virtual import fill
 from tests.vagrant.container import Disk
+from webhook.process import REPOSITORY
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--machines",
         action="store_true",
-        help="make the box if it is not there, and bring up virtual machines: an hour",
+        help="the tests that boot machines, too: an hour",
     )
 
 
 @pytest.fixture(scope="session")
-def asked(request: pytest.FixtureRequest) -> bool:
-    """Whether what takes long was asked for."""
-    return bool(request.config.getoption("--machines", default=False))
-
-
-@pytest.fixture(scope="session")
-def box(asked: bool) -> Path:
-    """The project's own box; made where it was asked for, else the one that there is."""
-    if asked:
-        return provide_box()
-    if not box_path().exists():
-        pytest.skip("needs the box: scripts/box build")
-    return box_path()
+def box(request: pytest.FixtureRequest) -> Path:
+    """The project's own box, made if it is not there. Skips unless what takes long is asked for."""
+    if not request.config.getoption("--machines", default=False):
+        pytest.skip("takes long: scripts/test vagrant")
+    command = [str(REPOSITORY / "scripts" / "box"), "build"]
+    built = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return Path(built.stdout.strip())
 
 
 @pytest.fixture(scope="session")

@@ -18,15 +18,7 @@ from typing import Self
 from support.namespace import Machine
 from tests.support.waiting import wait_for
 
-COMMANDS = {
-    "vagrant": "vagrant",
-    "libvirtd": "libvirt-daemon-system",
-    "virsh": "libvirt-clients",
-    "qemu-system-x86_64": "qemu-system-x86",
-    "dnsmasq": "dnsmasq-base",
-    "rsync": "rsync",
-}
-"""What must be there, and the Debian packages that bring it; also vagrant-libvirt."""
+COMMANDS = ("dnsmasq", "libvirtd", "qemu-system-x86_64", "rsync", "vagrant", "virsh")
 SETTINGS = {
     "libvirtd.conf": 'auth_unix_rw = "none"\n',
     # It is root in a namespace: no other user, no cgroups, no daemon for the consoles' output.
@@ -52,9 +44,9 @@ while True:
 
 
 def missing() -> str | None:
-    """What is not here and would be needed, in words; None if there is all of it."""
-    absent = {package for command, package in COMMANDS.items() if shutil.which(command) is None}
-    return f"needs {', '.join(sorted(absent))}" if absent else None
+    """What is needed and not here, in words; None if all is."""
+    absent = [command for command in COMMANDS if shutil.which(command) is None]
+    return f"needs {', '.join(absent)}: scripts/test vagrant installs them" if absent else None
 
 
 class Libvirt:
@@ -100,8 +92,9 @@ class Libvirt:
     @contextmanager
     def network(self) -> Iterator[None]:
         """For this thread, and those that it starts, the network is the daemon's meanwhile."""
-        with open("/proc/self/ns/net", "rb") as own:  # noqa: PTH123 - no file to read
-            _enter_network(self._machine.pid)
+        with Path("/proc/self/ns/net").open("rb") as own:
+            with Path(f"/proc/{self._machine.pid}/ns/net").open("rb") as its:
+                _set_network(its.fileno())
             try:
                 yield
             finally:
@@ -124,11 +117,6 @@ class Libvirt:
         self._machine.must("mount", "-t", "sysfs", "sysfs", "/sys")  # with its own interfaces
         if Path("/dev/kvm").exists():
             self._machine.must("mount", "--bind", "/dev/null", "/dev/kvm")
-
-
-def _enter_network(pid: int) -> None:
-    with open(f"/proc/{pid}/ns/net", "rb") as file:  # noqa: PTH123
-        _set_network(file.fileno())
 
 
 def _set_network(descriptor: int) -> None:

@@ -4,7 +4,6 @@ systemd, the interface, Debian's packages are real, and so are the services.
 """
 
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ from support.namespace import Machine, Switch
 from support.namespace import missing as namespaces_missing
 from tests.support.waiting import wait_for
 from tests.vagrant.container import Container, Disk, missing
+from tests.vagrant.summary import figure, is_whole
 
 PROVISION = "/opt/teracompra/scripts/node/provision"
 SERVICES = ("consul", "cassandra", "nomad")
@@ -188,14 +188,12 @@ def test_packages_that_the_box_lacks_come_from_the_host_where_it_has_them(
         assert container.output("systemctl is-active systemd-resolved") == "active"
 
 
-def test_three_machines_become_a_cluster(disk: Disk, kit: Path, asked: bool) -> None:
+def test_three_machines_become_a_cluster(disk: Disk, kit: Path) -> None:
     """1. Each is provisioned, one after the other. 2. Three receivers. 3. TGIBF. 4. All again.
 
     Result: the last one has made it a cluster, which counts what it has stored; and nothing is
     restarted.
     """
-    if not asked:
-        pytest.skip("takes minutes: scripts/test vagrant")
     with Switch("switch") as switch, ExitStack() as stack:
         nodes = [stack.enter_context(plugged(switch, disk, kit, number)) for number in (1, 2, 3)]
         said = [
@@ -208,8 +206,8 @@ def test_three_machines_become_a_cluster(disk: Disk, kit: Path, asked: bool) -> 
         wait_for(lambda: scaled(first, 3), "the deployment's end", 60, 1)
         options = "-var mode=steady -var rate=200 -var seconds=10"
         first.run(f"su - vagrant -c 'nomad job run {options} tgibf.nomad'")
-        wait_for(lambda: "unknown" in summary(first), "TGIBF's end", 120, 1)
-        acked, unknown = figure(summary(first), "acked"), figure(summary(first), "unknown")
+        wait_for(lambda: is_whole(log(first)), "TGIBF's end", 120, 1)
+        acked, unknown = figure(log(first), "acked"), figure(log(first), "unknown")
         asked_for = "curl -s http://webhook.service.consul:9999/events/count"
         counted = json.loads(nodes[2].output(asked_for))["count"]
         assert 1900 <= acked <= counted <= acked + unknown
@@ -225,13 +223,6 @@ def scaled(container: Container, count: int) -> bool:
     return not container.run(command, code=None).returncode
 
 
-def summary(container: Container) -> str:
-    """What TGIBF has printed, the figures of the whole run last."""
+def log(container: Container) -> str:
+    """What TGIBF has printed."""
     return container.run("nomad alloc logs -job tgibf", code=None).stdout
-
-
-def figure(text: str, name: str) -> int:
-    """A figure of TGIBF's summary."""
-    found = re.search(rf"^{name} +([\d,]+)", text, re.MULTILINE)
-    assert found is not None, text
-    return int(found[1].replace(",", ""))
