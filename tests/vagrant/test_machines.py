@@ -1,0 +1,228 @@
+"""`vagrant up` and the rest of Vagrant's commands as they are typed, on emulated machines.
+
+From a clean checkout with a warm cache, and without a network: libvirt's namespace has no way out.
+The tests go on from each other, in this order. What Vagrant prints is shown as it comes.
+"""
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.cluster.health import Health, look
+from support.cluster.layout import NODES, TRAFFIC_PORT
+from support.cluster.up import servers_are_well, traffic_is_taken
+from support.namespace import missing as namespaces_missing
+from support.virtual import fill
+from tests.support.cluster import DOORS, STORE
+from tests.support.generator import Generator
+from tests.support.http import count, request
+from tests.support.verification import Bounds, judged, of_its_runs, settled_counts
+from tests.support.waiting import wait_for
+from tests.vagrant.libvirt import Libvirt, missing
+from tests.vagrant.summary import figure, is_whole
+from webhook.process import REPOSITORY
+from webhook.store.audit import stored_ids
+
+BOX = "teracompra/node"
+SERVICES = "consul cassandra nomad"
+WELL_SECONDS = 1800.0  # a machine that boots has to itself a thirteenth of a core
+HOURS = 3600
+REASON = namespaces_missing() or missing()
+
+pytestmark = [
+    pytest.mark.skipif(REASON is not None, reason=str(REASON)),
+    pytest.mark.timeout(3 * HOURS),
+]
+
+Show = Callable[[str], None]
+
+
+class Vagrant:
+    """Vagrant, in a checkout of its own, with a home of its own."""
+
+    def __init__(self, libvirt: Libvirt, folder: Path, show: Show) -> None:
+        self.libvirt = libvirt
+        self.checkout = folder / "teracompra-events"
+        self._home = folder / "home"
+        self._show = show
+        self._home.mkdir()
+        clone = ["git", "clone", "--quiet", str(REPOSITORY), str(self.checkout)]
+        subprocess.run(clone, check=True)
+
+    def __call__(self, *arguments: str, code: int | None = 0) -> str:
+        """Run a command to its end, and show it; what it printed."""
+        settings = {
+            "VAGRANT_HOME": str(self._home),
+            "VAGRANT_DEFAULT_PROVIDER": "libvirt",
+            "TERACOMPRA_BOX": BOX,
+            "TERACOMPRA_LIBVIRT_DRIVER": "qemu",
+            "TERACOMPRA_CPUS": "1",
+        }
+        variables = [f"{name}={value}" for name, value in settings.items()]
+        command = ["env", f"--chdir={self.checkout}", *variables, "vagrant", *arguments]
+        began, lines = time.monotonic(), []
+        self._show(f"$ vagrant {' '.join(arguments)}")
+        with subprocess.Popen(
+            self.libvirt.inside(*command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "VAGRANT_NO_COLOR": "1"},
+            text=True,
+        ) as process:
+            for line in process.stdout or ():
+                lines.append(line)
+                self._show(f"{time.monotonic() - began:6.0f} s  {line.rstrip()}")
+        assert code is None or process.returncode == code, "".join(lines[-40:])
+        return "".join(lines)
+
+    def ssh(self, node: str, command: str) -> str:
+        """What a command prints that is typed on a node, which must succeed."""
+        return self("ssh", node, "--command", command, "--", "-q")
+
+    def pids(self) -> list[str]:
+        """The main process of each service of each node."""
+        return [
+            self.ssh(node.name, f"systemctl show --property=MainPID --value {SERVICES}").strip()
+            for node in NODES
+        ]
+
+
+@pytest.fixture(scope="module")
+def show(request: pytest.FixtureRequest) -> Show:
+    """Prints a line at once, whatever pytest keeps for itself."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def print_(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(line, flush=True)
+
+    return print_
+
+
+@pytest.fixture(scope="module")
+def vagrant(box: Path, tmp_path_factory: pytest.TempPathFactory, show: Show) -> Iterator[Vagrant]:
+    """Vagrant with the box, and with all that nodes run in the cache."""
+    folder = tmp_path_factory.mktemp("vagrant")
+    fill(folder / "kit", "a box that nobody has")
+    (folder / "libvirt").mkdir()
+    with Libvirt(folder / "libvirt") as libvirt, libvirt.network():
+        vagrant = Vagrant(libvirt, folder, show)
+        vagrant("box", "add", "--provider=libvirt", f"--name={BOX}", str(box))
+        yield vagrant
+
+
+def well(health: Health) -> bool:
+    """Whether all of it is well."""
+    return servers_are_well(health) and traffic_is_taken(health)
+
+
+def await_well() -> None:
+    """Return when all of it is well."""
+    wait_for(lambda: well(look()), "all nodes well", WELL_SECONDS, 2)
+
+
+def test_up_ends_with_three_nodes_that_are_well(vagrant: Vagrant) -> None:
+    said = vagrant("up")
+    assert well(look())
+    assert f"webhook    {NODES[0].url(TRAFFIC_PORT)}/" in said
+    for node in NODES:
+        assert re.search(rf"==> {node.name}: Machine booted and ready", said)
+
+
+def test_a_node_knows_services_by_name(vagrant: Vagrant) -> None:
+    addresses = {node.address for node in NODES}
+    found = vagrant.ssh("node-2", "getent ahostsv4 webhook.service.consul")
+    assert {line.split()[0] for line in found.splitlines()} <= addresses
+    assert found
+
+
+def test_the_ports_of_node_1_are_this_machine_s_too(vagrant: Vagrant) -> None:  # noqa: ARG001
+    for port, path in ((9999, "/ready"), (9998, "/health"), (8500, "/v1/status/leader")):
+        assert request("GET", f"http://127.0.0.1:{port}{path}").status == 200
+    assert request("GET", "http://127.0.0.1:4646/v1/status/leader").status == 200
+
+
+def test_jobs_are_run_and_scaled_as_typed_in_the_login_folder(vagrant: Vagrant) -> None:
+    """1. TGIBF. 2. `nomad job scale webhook 3`.
+
+    Result: every event is acknowledged, stored and counted; three receivers.
+    """
+    before = count(DOORS[0])
+    options = "-var mode=steady -var rate=20 -var seconds=120"
+    vagrant.ssh("node-1", f"nomad job run {options} tgibf.nomad")
+    printed = wait_for(lambda: log(vagrant), "TGIBF's end", 900, 10)
+    acked = figure(printed, "acked")
+    assert acked >= 2000
+    assert figure(printed, "refused") == figure(printed, "unknown") == 0
+    wait_for(lambda: count(DOORS[2]).events == before.events + acked, "acked == counted", 60, 1)
+    vagrant.ssh("node-1", "nomad job scale webhook 3")
+    wait_for(lambda: len(look().passing("webhook")) == 3, "three receivers", 900, 2)
+
+
+def test_a_node_is_halted_and_comes_back_under_load(vagrant: Vagrant, tmp_path: Path) -> None:
+    """1. Load. 2. `vagrant halt node-2`. 3. `vagrant up node-2`. 4. The load ends.
+
+    Result: nothing that was acknowledged is lost, and every count is the number of rows.
+    """
+    ledger = tmp_path / "ledger"
+    with Generator(DOORS, ledger, "--keep-alive", "--rate", "20") as load:
+        load.acknowledge(200, 300)
+        vagrant("halt", "node-2")
+        load.acknowledge(200, 900)
+        vagrant("up", "node-2")
+        await_well()
+        load.acknowledge(200, 900)
+        load.finish(interrupt=True)
+        outcomes = load.outcomes()
+    settled_counts(DOORS, STORE)
+    ids = of_its_runs(outcomes, stored_ids(STORE))
+    judged(outcomes, ids, Bounds(acknowledged=600, unknown=len(outcomes)))
+
+
+def test_a_node_comes_back_from_a_reboot(vagrant: Vagrant) -> None:
+    rows = len(set(stored_ids(STORE)))
+    vagrant("reload", "node-3")
+    await_well()
+    assert len(set(stored_ids(STORE))) == rows
+
+
+def test_provisioned_again_nothing_is_changed_or_restarted(vagrant: Vagrant) -> None:
+    vagrant("provision")
+    before = vagrant.pids()
+    said = vagrant("provision")
+    for node in NODES:
+        assert f"{node.name}: nothing changed" in said
+    assert vagrant.pids() == before
+
+
+def test_all_are_halted_and_come_back_by_themselves(vagrant: Vagrant) -> None:
+    rows = len(set(stored_ids(STORE)))
+    vagrant("halt")
+    vagrant("up", "--no-provision")
+    await_well()
+    assert len(look().passing("webhook")) == 3
+    assert len(set(stored_ids(STORE))) == rows
+
+
+def test_destroy_leaves_nothing(vagrant: Vagrant) -> None:
+    vagrant("destroy", "--force")
+    assert vagrant.libvirt.virsh("list", "--all", "--name").stdout.split() == []
+    assert vagrant.libvirt.virsh("net-list", "--all", "--name").stdout.split() == []
+    disks = vagrant.libvirt.virsh("vol-list", "default").stdout
+    assert "node-" not in disks.replace("teracompra-VAGRANTSLASH-node_", "")  # that one is the box
+    kept = [path for path in (vagrant.checkout / ".vagrant").glob("**/*") if path.is_file()]
+    assert [
+        path for path in kept if path.name not in {"index_uuid", "vagrant_cwd", "loader.rb"}
+    ] == []
+
+
+def log(vagrant: Vagrant) -> str:
+    """What TGIBF has printed, once it has ended."""
+    text = vagrant("ssh", "node-1", "--command", "nomad alloc logs -job tgibf", code=None)
+    return text if is_whole(text) else ""
