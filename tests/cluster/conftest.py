@@ -1,18 +1,13 @@
 """The cluster, for all tests of this folder."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from support.namespace import missing
 from tests.support.browser import browser, page, witness
 from tests.support.cluster import Cluster
-from webhook.process import REPOSITORY
-
-sys.path.append(str(REPOSITORY / "scripts"))  # the scripts' own support modules
-
-from support.namespace import missing
 
 __all__ = ["browser", "page", "witness"]
 

@@ -45,5 +45,6 @@ def load(cluster: Cluster, ledger: Path, bounds: Bounds, *options: str) -> Itera
         running.summary = generator.finish(interrupt=True)
         running.code = generator.process.returncode
         outcomes = generator.outcomes()
+    print(running.summary)  # shown if it fails
     settled_counts(cluster.everywhere(), STORE)
     running.verdict = judged(outcomes, of_its_runs(outcomes, stored_ids(STORE)), bounds)

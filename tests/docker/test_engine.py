@@ -81,7 +81,7 @@ def test_a_dockerd_that_cannot_start_shows_its_log(elsewhere: list[str], tmp_pat
     done = execute(
         *(*elsewhere, ENGINE, "up", "--root", str(root), "--", "--storage-driver=none-such"),
         environ=ALONE,
-        seconds=120,
+        seconds=180,
     )
     assert done.returncode == CANNOT, explain(done)
     if "missing" in done.stderr:
@@ -95,7 +95,7 @@ def test_down_cleans_up_after_a_killed_engine(
     docker: Docker, images: Images, elsewhere: list[str], tmp_path: Path
 ) -> None:
     root, before = tmp_path / "root", network(*elsewhere)
-    up = execute(*elsewhere, ENGINE, "up", "--root", str(root), environ=ALONE, seconds=120)
+    up = execute(*elsewhere, ENGINE, "up", "--root", str(root), environ=ALONE, seconds=180)
     if up.returncode == CANNOT:
         pytest.skip(f"no private Docker engine can run here: {up.stderr.strip()}")
     assert up.returncode == 0, explain(up)

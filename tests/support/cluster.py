@@ -12,23 +12,19 @@ verdicts go by the ids of a run's own ledger.
 """
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support.http import request
-from tests.support.processes import in_network, network_of
-from tests.support.waiting import wait_for
-from webhook.process import REPOSITORY
-
-sys.path.append(str(REPOSITORY / "scripts"))  # the scripts' own support modules
-
 from support.cluster import machines
 from support.cluster.health import Health, Instance, ask_nomad, look
 from support.cluster.layout import HOST_INTERFACE, NODES, STATE, TRAFFIC_PORT, Node
 from support.cluster.up import running_nodes, servers_are_well, traffic_is_taken
+from tests.support.http import request
+from tests.support.processes import in_network, network_of
+from tests.support.waiting import wait_for
+from webhook.process import REPOSITORY
 
 COMMAND = REPOSITORY / "scripts" / "cluster"
 STORE = f"cassandra://{','.join(node.address for node in NODES)}/teracompra"

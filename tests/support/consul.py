@@ -9,7 +9,6 @@ It is one server in development mode: real checks, a real catalogue, nothing on 
 import json
 import socket
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from contextlib import ExitStack
@@ -17,12 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.support.waiting import wait_for
-from webhook.process import REPOSITORY
-
-sys.path.append(str(REPOSITORY / "scripts"))  # the scripts' own support modules
-
 from support.binaries import provide_binary
+from tests.support.waiting import wait_for
 
 NODE = "node-1"
 SERVICE = "webhook"

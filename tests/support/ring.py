@@ -27,11 +27,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.support.waiting import wait_for
-from webhook.process import REPOSITORY
-
-sys.path.append(str(REPOSITORY / "scripts"))  # the scripts' own support modules
-
 from support.namespace import (
     Machine,
     Switch,
@@ -42,6 +37,8 @@ from support.namespace import (
 )
 from support.say import say
 from support.schema import Schema, apply_schema
+from tests.support.waiting import wait_for
+from webhook.process import REPOSITORY
 
 CASSANDRA = str(REPOSITORY / "scripts" / "cassandra")
 NETWORK = "192.168.56.0/24"
