@@ -17,12 +17,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
+from urllib.request import urlopen
 
 from bench import wrk
-from bench.cpu import cpu_seconds
+from bench.cpu import own_cpu_seconds
 from bench.figures import Figures, conditions, ratio, table
 from bench.wrk import Load, Measured
 from support.cluster import health
@@ -36,6 +38,7 @@ COUNTS = (1, 2, 4)
 WAYS = ("direct", "TCP", "HTTP")
 PORTS = {"TCP": 9801, "HTTP": 9802}
 WARM_SECONDS = 2
+FIRST_SECONDS = 20  # until Cassandra's JVMs have compiled what they run most
 SCALE_SECONDS = 60.0
 # A word of a process's command line, and what it is called here.
 KINDS = {
@@ -79,10 +82,19 @@ def fabio(way: str, addresses: Sequence[str]) -> Iterator[str]:
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            wait_for(lambda: wrk.run(url(way), LOADS[0], 1).per_second > 0, f"Fabio ({way})")
+            wait_for(lambda: serves(PORTS[way]), f"Fabio ({way})")
             yield url(way)
         finally:
             process.terminate()
+
+
+def serves(port: int) -> bool:
+    """Whether a receiver behind that port of Fabio is ready."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
 
 
 def url(way: str) -> str:
@@ -102,17 +114,24 @@ def press(urls: Sequence[str], load: Load, seconds: int) -> Measured:
     )
 
 
-def cpu_by_kind() -> dict[str, float]:
-    """CPU seconds so far of all processes of each kind, wrk's children's not."""
-    used = dict.fromkeys(KINDS.values(), 0.0)
+def processes() -> Iterator[tuple[int, str]]:
+    """All processes of a kind that counts: their number and their kind."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            kind = next((name for word, name in KINDS.items() if word in command), None)
-            if kind is not None and "unshare" not in command:
-                used[kind] += cpu_seconds(int(folder.name))
         except (FileNotFoundError, ProcessLookupError):
             continue
+        kind = next((name for word, name in KINDS.items() if word in command), None)
+        if kind is not None and "unshare" not in command:
+            yield int(folder.name), kind
+
+
+def cpu_by_kind() -> dict[str, float]:
+    """CPU seconds so far of all processes of each kind."""
+    used = dict.fromkeys(KINDS.values(), 0.0)
+    for pid, kind in processes():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            used[kind] += own_cpu_seconds(pid)
     return used
 
 
@@ -128,7 +147,7 @@ def measure_once(urls: Sequence[str], load: Load, seconds: int) -> Run:
 
 
 def scale(count: int) -> list[str]:
-    """Have so many allocations; their addresses once all are passing."""
+    """Have so many allocations; their addresses once all are passing, and the others have ended."""
 
     def scaled() -> bool:  # refused while a deployment goes on
         command = [str(KIT / "bin" / "nomad"), "job", "scale", "-detach"]
@@ -137,6 +156,12 @@ def scale(count: int) -> list[str]:
 
     wait_for(scaled, "Nomad takes the new count", SCALE_SECONDS, 1)
     wait_for(lambda: len(passing()) == count, f"{count} allocations", SCALE_SECONDS, 0.5)
+    wait_for(
+        lambda: [kind for _, kind in processes()].count("webhook") == count,
+        "the end of the other allocations",
+        SCALE_SECONDS,
+        0.5,
+    )
     return passing()
 
 
@@ -183,6 +208,8 @@ class Results:
 def measure(rounds: int, seconds: int) -> Results:
     """All rounds, the numbers of allocations in turn, the ways in turn for each."""
     results = Results()
+    say(f"warming up for {FIRST_SECONDS} s")
+    press([f"http://{address}/events" for address in passing()], LOADS[0], FIRST_SECONDS)
     for round_ in range(1, rounds + 1):
         for count in COUNTS:
             addresses = scale(count)

@@ -11,13 +11,21 @@ def cpu_seconds(pid: int) -> float:
 
     To 10 ms. What the kernel does for it in interrupts (the network's other half) is nobody's.
     """
-    folder = Path(f"/proc/{pid}")
-    # The name, in brackets, may hold spaces; utime is field 14 of the line, cstime field 17.
-    fields = (folder / "stat").read_text().rpartition(")")[2].split()
-    ticks = sum(map(int, fields[11:15]))
     children = [
         int(child)
-        for task in (folder / "task").iterdir()
+        for task in Path(f"/proc/{pid}/task").iterdir()
         for child in (task / "children").read_text().split()
     ]
-    return ticks / _TICKS_A_SECOND + sum(map(cpu_seconds, children))
+    return _ticks(pid, 4) / _TICKS_A_SECOND + sum(map(cpu_seconds, children))
+
+
+def own_cpu_seconds(pid: int) -> float:
+    """The same without its children."""
+    return _ticks(pid, 2) / _TICKS_A_SECOND
+
+
+def _ticks(pid: int, fields: int) -> int:
+    """The sum of utime and stime, and with four fields of cutime and cstime."""
+    # The name, in brackets, may hold spaces; utime is field 14 of the line.
+    line = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, line[11 : 11 + fields]))
