@@ -17,8 +17,9 @@ retry_max      = 0
 # which on a Vagrant machine is the NAT of eth0, the same one on every node.
 bind_addr      = "{{ GetInterfaceIP \"eth1\" }}"
 advertise_addr = "{{ GetInterfaceIP \"eth1\" }}"
-# Processes of the node ask at 127.0.0.1, browsers at the node's address.
-client_addr = "127.0.0.1 {{ GetInterfaceIP \"eth1\" }}"
+# Processes of the node ask at 127.0.0.1, browsers at the node's address or, where a port of this
+# machine is forwarded to a virtual one, at that one's eth0.
+client_addr = "0.0.0.0"
 
 # On the disk, not in /tmp: the peer set and the catalog survive a reboot.
 data_dir = "/var/lib/consul"

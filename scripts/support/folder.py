@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +22,7 @@ from support.say import fail, say
 
 UNFINISHED = "+"  # begins the names of folders that are being filled, and of no other
 AT_FDCWD = -100
-RENAME_EXCHANGE = 2
+RENAME_EXCHANGE = 2  # by Linux's renameat2(2), and as RENAME_SWAP by macOS's renamex_np(2)
 
 
 def make_folder(
@@ -92,9 +93,13 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Swap two folders: at every moment one of them is at `old` (renameat2(2))."""
+    """Swap two folders: at every moment one of them is at `old`."""
     libc = ctypes.CDLL(None, use_errno=True)
-    paths = (AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(old))
-    if libc.renameat2(*paths, RENAME_EXCHANGE):
+    if platform.system() == "Darwin":
+        failed = libc.renamex_np(os.fsencode(new), os.fsencode(old), RENAME_EXCHANGE)
+    else:
+        paths = (AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(old))
+        failed = libc.renameat2(*paths, RENAME_EXCHANGE)
+    if failed:
         reason = os.strerror(ctypes.get_errno())
         fail(f"{old} can't be exchanged for a new one ({reason}); remove it and try again")

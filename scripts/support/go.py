@@ -143,9 +143,9 @@ def _on_path() -> Go | None:
 
 def _from_cache() -> Go:
     """The official toolchain, fetched if need be. Raises FetchError."""
-    arch = architecture()
-    if arch not in TOOLCHAINS:
-        raise FetchError(f"there is no pinned Go for {arch}: install one and put it on PATH")
+    arch, system = architecture(), platform.system()
+    if arch not in TOOLCHAINS or system != "Linux":
+        raise FetchError(f"no Go for {system} on {arch} is pinned: install one, put it on PATH")
     home = cache() / "go" / f"{VERSION}-{arch}"
     inputs = {"version": VERSION, "architecture": arch, "zip_sha256": TOOLCHAINS[arch]}
 
