@@ -61,7 +61,9 @@ job "fabio" {
         command = "/opt/teracompra/bin/fabio"
         args = [
           # TCP: bytes are passed on, and nothing is parsed; a kept-alive connection stays with its
-          # allocation. `scripts/bench cluster` compares it with HTTP mode.
+          # allocation. On kept-alive connections that is twice the events/s of HTTP mode for a
+          # quarter of the CPU time; with a connection for each event they are equal
+          # (`scripts/bench cluster`, docs/cluster.md).
           "-proxy.addr=:9999;proto=tcp",
           # To look at: routes can't be changed there.
           "-ui.addr=:9998",
