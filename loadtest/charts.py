@@ -1,6 +1,8 @@
 """The charts of a report."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
+from statistics import mean, median
 
 from loadtest import figures
 from loadtest.figure import (
@@ -21,11 +23,20 @@ from loadtest.figure import (
 from loadtest.figures import Series
 from loadtest.record import Record
 
+Reduce = Callable[[Sequence[float]], float]
+
 ERROR_SLICES = 120
-PERCENTILES = (("max", PURPLE), ("p99.9", VERMILION), ("p99", ORANGE), ("p50", BLUE))
+NAMED_RECEIVERS = 9
+PERCENTILES: tuple[tuple[str, str, Reduce], ...] = (
+    ("max", PURPLE, max),
+    ("p99.9", VERMILION, median),
+    ("p99", ORANGE, median),
+    ("p50", BLUE, median),
+)
 MEAN_SECONDS = 30
-LEAST_CORES = 0.005
-"""Of a kind of process, on average; less is among all else."""
+ALL_ELSE = "all else, the kernel's network"
+LEAST = 0.005
+"""Cores of a kind of process, on average; less is among all else."""
 PROCESSES = {
     "TGIBF": ORANGE,
     "receivers": BLUE,
@@ -54,12 +65,10 @@ def count(record: Record) -> Chart:
         label="acknowledged since the beginning",
     )
     if record.rate is not None:
-        axes.axhline(
-            record.rate * window,
-            color=ORANGE,
-            linewidth=1.6,
-            label=f"{record.rate:,g}/s x {window:,} s = {record.rate * window:,.0f}",
-        )
+        full = record.rate * window
+        label = f"{record.rate:,g}/s x {window:,} s = {full:,.0f}"
+        axes.axhspan(full - record.rate, full, color=ORANGE, alpha=0.35, linewidth=0)
+        axes.axhline(full, color=ORANGE, linewidth=1.4, label=label)
     if window < figures.duration(record):
         axes.axvline(chart.x1(window), color=GREEN, linewidth=1.4, label="the window has passed")
     read = [one for one in record.samples.count if one.count is not None]
@@ -116,24 +125,28 @@ def events(record: Record) -> Chart:
 
 
 def latency(record: Record) -> Chart:
-    """Percentiles of each second, for each generator."""
+    """Percentiles of the seconds, for each generator."""
     chart = _chart("latency", record)
-    axes = chart.axes[0]
+    width = figures.slice_seconds(record)
     several = len(record.samples.load) > 1
-    empty = True
-    for line_style, (name, seconds) in zip(("-", ":"), record.samples.load.items(), strict=False):
+    for line, (name, seconds) in zip(("-", ":"), record.samples.load.items(), strict=False):
         known = [one for one in seconds if one.latency_ms.p50 is not None]
-        moments = chart.x([one.at - record.began for one in known])
-        for label, colour in PERCENTILES:
-            field = label.replace(".", "_")
-            values = [getattr(one.latency_ms, field) for one in known]
+        moments = [one.at - record.began - one.seconds / 2 for one in known]
+        for label, colour, reduce in PERCENTILES:
+            values = [getattr(one.latency_ms, label.replace(".", "_")) for one in known]
+            shown = figures.sliced(Series(moments, values), width, reduce)
             title = f"{label}, {name}" if several else label
+            axes = chart.axes[0]
             axes.plot(
-                moments, values, color=colour, linewidth=1.2, linestyle=line_style, label=title
+                chart.x(shown.seconds),
+                shown.values,
+                color=colour,
+                linewidth=1.2,
+                linestyle=line,
+                label=title,
             )
-        empty = empty and not known
     chart.log("latency in ms (log scale)")
-    if empty:
+    if not figures.totals(record)["acked"]:
         chart.say("no event was acknowledged")
     chart.mark(record.marks, record.began)
     chart.legend(columns=8)
@@ -142,14 +155,14 @@ def latency(record: Record) -> Chart:
 
 def errors(record: Record) -> Chart:
     """What was not acknowledged, by kind of error."""
-    chart = _chart("errors", record)
-    axes = chart.axes[0]
     width = max(1.0, figures.duration(record) / ERROR_SLICES)
     kinds = figures.errors_by_kind(record, width)
-    bottom: list[float] = []
-    for colour, (kind, series) in zip(_colours(), kinds.items(), strict=False):
-        bottom = bottom or [0.0] * len(series.values)
-        axes.bar(
+    if not kinds:
+        return _no_errors(record)
+    chart = _chart("errors", record)
+    bottom = [0.0] * max(len(series.values) for series in kinds.values())
+    for colour, (kind, series) in zip(cycle(PALETTE), kinds.items(), strict=False):
+        chart.axes[0].bar(
             chart.x(series.seconds),
             series.values,
             width=chart.x1(width),
@@ -159,12 +172,16 @@ def errors(record: Record) -> Chart:
         )
         bottom = [low + value for low, value in zip(bottom, series.values, strict=True)]
     chart.label(f"events not acknowledged, in {width:,.0f} s")
-    if not kinds:
-        axes.set_ylim(0, 1)
-        axes.set_yticks([0])
-        chart.say("none: every event was acknowledged")
     chart.mark(record.marks, record.began)
     chart.legend()
+    return chart
+
+
+def _no_errors(record: Record) -> Chart:
+    chart = Chart("errors", figures.duration(record), height=1.2)
+    chart.axes[0].set_ylim(0, 1)
+    chart.axes[0].set_yticks([])
+    chart.say("none: every event was acknowledged")
     return chart
 
 
@@ -197,21 +214,25 @@ def receivers(record: Record) -> Chart | None:
     if not places:
         return None
     chart = _chart("receivers", record, (1, 1, 1))
+    width = figures.slice_seconds(record)
     samples = record.samples.receivers
-    for colour, (address, at) in zip(_colours(), places.items(), strict=False):
-        moments = [samples[place].at - record.began for place in at]
-        stored = [float(samples[place].events.get("stored", 0)) for place in at]
-        writes = [float(samples[place].writes) for place in at]
-        label = address.removeprefix("http://")
-        group = _ratio(figures.rates(moments, stored), figures.rates(moments, writes))
-        chart.axes[0].plot(
-            chart.x(group.seconds), group.values, color=colour, linewidth=1.2, label=label
+
+    def plot(panel: int, series: Series, reduce: Reduce, colour: str, label: str = "") -> None:
+        shown = figures.sliced(series, width, reduce)
+        chart.axes[panel].plot(
+            chart.x(shown.seconds), shown.values, color=colour, linewidth=1.3, label=label
         )
-        held = [samples[place].held_events for place in at]
-        chart.axes[1].plot(chart.x(moments), held, color=colour, linewidth=1.2)
-        memory = [samples[place].memory_bytes / 2**20 for place in at]
-        chart.axes[2].plot(chart.x(moments), memory, color=colour, linewidth=1.4)
-    chart.label("events a write")
+
+    for colour, (address, at) in zip(cycle(PALETTE), places.items(), strict=False):
+        of = [samples[place] for place in at]
+        moments = [one.at - record.began for one in of]
+        stored = figures.rates(moments, [one.events.get("stored", 0) for one in of])
+        writes = figures.rates(moments, [one.writes for one in of])
+        label = address.removeprefix("http://") if len(places) <= NAMED_RECEIVERS else ""
+        plot(0, _ratio(stored, writes), mean, colour, label)
+        plot(1, Series(moments, [one.held_events for one in of]), max, colour)
+        plot(2, Series(moments, [one.memory_bytes / 2**20 for one in of]), max, colour)
+    chart.label("events a write", whole=False)
     chart.label("events held", 1)
     chart.label("memory, MiB", 2)
     chart.mark(record.marks, record.began)
@@ -223,22 +244,40 @@ def machine(record: Record) -> Chart:
     """Its CPU, by whom, and its sockets."""
     chart = _chart("machine", record, (1.6, 1))
     looks = record.samples.machine
-    moments = chart.x([one.at - record.began for one in looks])
-    layers = {kind: [one.processes.get(kind, 0.0) for one in looks] for kind in PROCESSES}
-    layers = {kind: used for kind, used in layers.items() if sum(used) > LEAST_CORES * len(looks)}
-    busy = [sum(one.cores.values()) - one.cores.get("io_wait", 0.0) for one in looks]
-    layers["all else, the kernel's network"] = [
-        max(0.0, every - sum(values)) for every, *values in zip(busy, *layers.values(), strict=True)
-    ]
+    width = figures.slice_seconds(record)
+    moments = [one.at - record.began for one in looks]
+
+    def sliced(values: Sequence[float], reduce: Reduce = mean) -> Series:
+        return figures.sliced(Series(moments, values), width, reduce)
+
+    used = {kind: [one.processes.get(kind, 0.0) for one in looks] for kind in PROCESSES}
+    layers = {kind: sliced(cores) for kind, cores in used.items()}
+    layers = {kind: one for kind, one in layers.items() if one.values and mean(one.values) > LEAST}
+    busy = sliced([sum(one.cores.values()) - one.cores.get("io_wait", 0.0) for one in looks])
+    layers[ALL_ELSE] = Series(
+        busy.seconds,
+        [
+            max(0.0, every - sum(known))
+            for every, *known in zip(
+                busy.values, *(one.values for one in layers.values()), strict=True
+            )
+        ],
+    )
     axes = chart.axes[0]
     if looks:
-        colours = [PROCESSES.get(kind, LIGHT) for kind in layers]
-        axes.stackplot(moments, list(layers.values()), labels=list(layers), colors=colours)
+        axes.stackplot(
+            chart.x(busy.seconds),
+            [one.values for one in layers.values()],
+            labels=list(layers),
+            colors=[PROCESSES.get(kind, LIGHT) for kind in layers],
+        )
     cores = int(record.machine.get("cores", "0"))
     axes.axhline(cores, color=INK, linewidth=1.2, linestyle="--", label=f"all {cores} cores")
     chart.label("CPU in cores", whole=False)
-    chart.axes[1].plot(moments, [one.connections for one in looks], color=BLUE, label="in use")
-    chart.axes[1].plot(moments, [one.time_wait for one in looks], color=ORANGE, label="TIME_WAIT")
+    in_use = sliced([one.connections for one in looks], max)
+    waiting = sliced([one.time_wait for one in looks], max)
+    chart.axes[1].plot(chart.x(in_use.seconds), in_use.values, color=BLUE, label="in use")
+    chart.axes[1].plot(chart.x(waiting.seconds), waiting.values, color=ORANGE, label="TIME_WAIT")
     chart.label("TCP sockets", 1)
     chart.mark(record.marks, record.began)
     chart.legend(columns=5)
@@ -267,10 +306,6 @@ def drawn(record: Record) -> Iterator[tuple[str, str, bytes]]:
 
 def _chart(name: str, record: Record, heights: tuple[float, ...] = (1,)) -> Chart:
     return Chart(name, figures.duration(record), heights)
-
-
-def _colours() -> tuple[str, ...]:
-    return PALETTE * 2
 
 
 def _ratio(one: Series, other: Series) -> Series:

@@ -12,6 +12,7 @@ from tgibf.arguments import number, whole
 NAMED_TARGETS = ("demo", "cluster", "vagrant")
 SCALABLE = ("cluster", "vagrant")
 MINUTES = 35.0
+BURST_SIZE = 1000
 
 DESCRIPTION = """\
 Send events for half an hour and more, watch everything each second, and judge the run event by
@@ -102,7 +103,7 @@ def _loads(given: argparse.Namespace) -> tuple[Load, ...]:
     loads = []
     if given.bursts or given.rate is None:
         loads.append(Load("bursts", None, ("--burst-size", str(given.burst_size))))
-    elif given.burst_size != _BURST_SIZE:
+    elif given.burst_size != BURST_SIZE:
         raise PlanError("--burst-size is for bursts: give --bursts too")
     if given.rate is not None:
         options = ["--rate", f"{given.rate:g}"]
@@ -110,9 +111,6 @@ def _loads(given: argparse.Namespace) -> tuple[Load, ...]:
         options += ["--batch", str(given.batch)] * bool(given.batch)
         loads.append(Load("steady", given.rate, tuple(options)))
     return tuple(loads)
-
-
-_BURST_SIZE = 1000
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -154,7 +152,7 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--burst-size",
         type=whole(1, 1_000_000),
-        default=_BURST_SIZE,
+        default=BURST_SIZE,
         metavar="N",
         help="burst i has i x N events (default %(default)s)",
     )

@@ -33,6 +33,7 @@ GRID = "#E4E4E4"
 
 WIDTH, HEIGHT = 10.0, 3.9
 DPI = 150
+HEADROOM = 1.08
 LONG_SECONDS = 300
 
 STYLE: dict[str, Any] = {
@@ -71,10 +72,16 @@ def style() -> Iterator[None]:
 class Chart:
     """A figure under way: draw on `axes`, then take `svg` and `png`; all of it within `style`."""
 
-    def __init__(self, name: str, seconds: float, heights: Sequence[float] = (1,)) -> None:
-        """`seconds` is how long the time axis is; `heights` has one share for each panel."""
+    def __init__(
+        self, name: str, seconds: float, heights: Sequence[float] = (1,), height: float = HEIGHT
+    ) -> None:
+        """`seconds` is how long the time axis is; `heights` has one share for each panel.
+
+        `height` is in inches, of a single panel; more of them are each a little lower.
+        """
         self.name = name
-        height = HEIGHT if len(heights) == 1 else HEIGHT * (0.4 + 0.4 * len(heights))
+        if len(heights) > 1:
+            height *= 0.4 + 0.4 * len(heights)
         self.figure = Figure(figsize=(WIDTH, height), layout="constrained")
         panels = self.figure.subplots(
             len(heights), 1, sharex=True, squeeze=False, height_ratios=list(heights)
@@ -95,7 +102,7 @@ class Chart:
         """Name the vertical axis, which begins at 0 and has thousands separators."""
         axes = self.axes[panel]
         axes.set_ylabel(text)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, axes.dataLim.ymax * HEADROOM or 1)
         axes.yaxis.set_major_formatter(FuncFormatter(_number))
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=whole, steps=[1, 2, 2.5, 5, 10]))
 
@@ -133,7 +140,7 @@ class Chart:
         if handles:
             axes.legend(
                 loc="lower left",
-                bbox_to_anchor=(0, 1.0 if not self._marked else 1.12),
+                bbox_to_anchor=(0, 1.12 if axes.texts else 1.0),
                 ncols=min(columns, len(handles)),
                 borderaxespad=0.2,
                 handlelength=1.6,
@@ -152,10 +159,6 @@ class Chart:
             color="#555555",
             fontsize=11,
         )
-
-    @property
-    def _marked(self) -> bool:
-        return bool(self.axes[0].texts)
 
     def _label_time(self, seconds: float) -> None:
         last = self.axes[-1]

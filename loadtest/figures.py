@@ -1,15 +1,19 @@
 """The figures of a report, made from its record: pure arithmetic."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from math import ceil
+from operator import itemgetter
 from statistics import median
 
 from loadtest.record import LoadSecond, Record
 
+ALL = "this machine, all in all"
 SETTLE_SECONDS = 2.0
 """After the window has passed, and before the load's end: the plateau is what lies between."""
+MOST_SLICES = 240
 SHORTEST_SECONDS = 0.5
 """The last line of a series may be of a few milliseconds: no rate is to be had from these."""
 
@@ -22,8 +26,9 @@ class Plateau:
     median: float
     low: int
     high: int
-    sent: float
-    """What a steady rate sends in a window."""
+    least: float
+    most: float
+    """What a steady rate fills a window with: the last of its whole seconds is still running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,49 @@ def peak(record: Record) -> int:
     return max((one.count for one in record.samples.count if one.count is not None), default=0)
 
 
+def bytes_an_event(record: Record) -> float | None:
+    """On the wire, there and back, by acknowledged event; None where it is not known.
+
+    All that went through the interface while events did, whoever it was for.
+    """
+    acked = totals(record)["acked"]
+    loopback = record.target.interface == "lo"  # what is sent there is received there
+    moved = sum(
+        one.received_bytes + (0 if loopback else one.sent_bytes) for one in record.samples.machine
+    )
+    return moved / acked if acked and moved else None
+
+
+def cpu_an_event(record: Record) -> dict[str, float]:
+    """Microseconds of CPU time by acknowledged event: by kind of process, the largest first.
+
+    Last comes all that this machine did. Empty where nothing was acknowledged.
+    """
+    acked = totals(record)["acked"]
+    used: dict[str, float] = {}
+    busy = 0.0
+    for sample in record.samples.machine:
+        for kind, cores in sample.processes.items():
+            used[kind] = used.get(kind, 0.0) + cores * sample.seconds
+        busy += (sum(sample.cores.values()) - sample.cores.get("io_wait", 0.0)) * sample.seconds
+    if not acked:
+        return {}
+    largest_first = sorted(used.items(), key=itemgetter(1), reverse=True)
+    return {kind: seconds / acked * 1e6 for kind, seconds in [*largest_first, (ALL, busy)]}
+
+
+def events_a_write(record: Record) -> float | None:
+    """How many events shared a write to the store; None where no receiver told."""
+    samples = record.samples.receivers
+    events = writes = 0
+    for places in by_address(record).values():
+        for before, after in pairwise(samples[place] for place in places):
+            if after.writes >= before.writes:  # less: another receiver has its port
+                events += after.events.get("stored", 0) - before.events.get("stored", 0)
+                writes += after.writes - before.writes
+    return events / writes if writes else None
+
+
 def plateau(record: Record) -> Plateau | None:
     """None where the load was not steady, or ended before the window had passed."""
     if record.rate is None:
@@ -69,7 +117,14 @@ def plateau(record: Record) -> Plateau | None:
     ]
     if not counts:
         return None
-    return Plateau(len(counts), median(counts), min(counts), max(counts), record.rate * window)
+    return Plateau(
+        samples=len(counts),
+        median=median(counts),
+        low=min(counts),
+        high=max(counts),
+        least=record.rate * (window - 1),
+        most=record.rate * window,
+    )
 
 
 def per_second(record: Record, generator: str, *names: str) -> Series:
@@ -81,6 +136,24 @@ def per_second(record: Record, generator: str, *names: str) -> Series:
             sum(getattr(second, name) for name in names) / max(second.seconds, SHORTEST_SECONDS)
             for second in seconds
         ],
+    )
+
+
+def slice_seconds(record: Record) -> int:
+    """The width of the slices in which a long run's figures are shown."""
+    return max(1, ceil(duration(record) / MOST_SLICES))
+
+
+def sliced(series: Series, width: int, reduce: Callable[[Sequence[float]], float]) -> Series:
+    """One figure for each slice of `width` seconds that has any, at its middle."""
+    if width == 1:
+        return series
+    slices: dict[int, list[float]] = {}
+    for at, value in zip(series.seconds, series.values, strict=True):
+        slices.setdefault(int(at // width), []).append(value)
+    return Series(
+        [(slice_ + 0.5) * width for slice_ in sorted(slices)],
+        [reduce(slices[slice_]) for slice_ in sorted(slices)],
     )
 
 

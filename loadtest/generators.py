@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
@@ -28,14 +28,11 @@ class Generator:
         """What it has done so far, by `follow`."""
         self.totals = dict.fromkeys(("sent", "acked", "refused", "unknown"), 0)
         self.ledger = directory / f"ledger-{load.name}"
-        self.errors = ""
-        """What it wrote to stderr."""
         self._series = directory / f"series-{load.name}.jsonl"
         self._read = 0
         self._options = [*load.options, "--seconds", f"{seconds:g}"]
         self._urls = urls
         self._process: subprocess.Popen[str]
-        self._summary: dict[str, Any] | None = None
 
     @property
     def pid(self) -> int:
@@ -80,17 +77,20 @@ class Generator:
 
     def finish(self) -> GeneratorRecord:
         """What it has to say when it has ended."""
-        output, self.errors = self._process.communicate()
+        output, complaints = self._process.communicate()
         self.follow()
-        if self._process.returncode in ENDED_IN_ORDER and output:
-            self._summary = json.loads(output)
-        return GeneratorRecord(
+        record = GeneratorRecord(
             name=self.load.name,
             rate=self.load.rate,
             command=["python", "-m", "tgibf", *self._urls, *self._options],
             ledger=self.ledger.name,
-            summary=self._summary,
         )
+        if self._process.returncode in ENDED_IN_ORDER and output:
+            record.summary = json.loads(output)
+        else:
+            last = complaints.strip().splitlines()[-1:] or ["without a word"]
+            record.error = f"TGIBF broke off: {last[0]}"
+        return record
 
     def __enter__(self) -> Self:
         self.start()

@@ -182,10 +182,11 @@ def _of_counts(counts: CountVerdict | None) -> Iterator[str]:
         yield "nobody answered with a count at the end"
     for one in counts.final:
         if not one.right:
-            yield f"the last count at {one.url} was {one.count:,}, not {_shown(one.low, one.high)}"
+            yield f"the last count at {one.url} was {one.count:,}, not {between(one.low, one.high)}"
     if counts.wrong:
         yield f"{len(counts.wrong):,} of {counts.checked:,} counts were outside of their bounds"
 
 
-def _shown(low: int, high: int) -> str:
+def between(low: int, high: int) -> str:
+    """What a count may be, in words."""
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"

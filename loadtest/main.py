@@ -7,6 +7,7 @@ from pathlib import Path
 from loadtest import report
 from loadtest.cli import Again, Judge
 from loadtest.judging import NotToBeJudgedError, judge_again, reasons
+from loadtest.page import LEDGER_MEANINGS
 from loadtest.plan import Plan
 from loadtest.record import FILE, Record, RecordError, read_record
 from loadtest.run import run
@@ -89,15 +90,7 @@ def _tell(directory: Path, record: Record) -> int:
     """The outcome in a few lines; the exit code."""
     verdict = record.verdict
     if verdict.ledger is not None:
-        for word in (
-            "attempted",
-            "acknowledged",
-            "lost",
-            "recovered",
-            "unexpected",
-            "unknown",
-            "duplicates",
-        ):
+        for word in LEDGER_MEANINGS:
             print(f"{word:<13} {getattr(verdict.ledger, word)}")
     if verdict.counts is not None:
         right = verdict.counts.checked - len(verdict.counts.wrong)

@@ -6,7 +6,7 @@ from html import escape
 from importlib.resources import files
 
 from loadtest import figures
-from loadtest.judging import reasons
+from loadtest.judging import between, reasons
 from loadtest.record import CountVerdict, LedgerVerdict, Record
 
 TITLES = {
@@ -20,10 +20,12 @@ TITLES = {
 }
 CAPTIONS = {
     "count": "What GET /events/count answered, asked once a second. It rises with what is "
-    "acknowledged until the first events leave the window; from then on it follows the rate alone.",
-    "events": "Acknowledged events, of all generators together.",
-    "latency": "Of the events acknowledged in each second: from the moment an event was due to its "
-    "200.",
+    "acknowledged until the first events leave the window; from then on it follows the rate alone: "
+    "the rate times the window, of which the last second is still running.",
+    "events": "Of each generator.",
+    "latency": "From the moment an event was due to its 200, of the events acknowledged in each "
+    "second. In a long run, of some seconds together: the median of their percentiles, and the "
+    "worst maximum.",
     "errors": "Events that were not acknowledged, by what came instead: refused ones are certainly "
     "not stored, unknown ones may be.",
     "allocations": "As Nomad has them, and those whose checks pass in Consul: these take events.",
@@ -54,6 +56,7 @@ def page(record: Record, charts: Mapping[str, str]) -> str:
         *(_chart(name, svg) for name, svg in charts.items()),
         _absent(charts),
         _generators(record),
+        _costs(record),
         _conditions(record),
     ]
     state = "valid" if record.verdict.valid else "invalid"
@@ -149,19 +152,18 @@ def _counts(record: Record) -> str:
         return _section("counts", "Counts", "<p>They were not judged.</p>\n")
     parts = [_checked(counts)]
     rows = [
-        [one.url, f"{one.count:,}", _allowed(one.low, one.high), "right" if one.right else "WRONG"]
+        [one.url, f"{one.count:,}", between(one.low, one.high), "right" if one.right else "WRONG"]
         for one in counts.final
     ]
     header = ["asked at", "count", "by the rows" if counts.exact else "by the ledger", ""]
     parts.append(_table(header, rows, number=1))
     if plateau := figures.plateau(record):
-        window = record.target.window_seconds
-        share = plateau.median / plateau.sent - 1
         parts.append(
             f'<p id="plateau">Plateau: from the window\'s passing to the end of the load, '
             f"{plateau.samples:,} counts were read: {plateau.low:,} to {plateau.high:,}, median "
-            f"{plateau.median:,.0f}. {record.rate:,g} events/s x {window:,} s are "
-            f"{plateau.sent:,.0f}: the median differs by {share:+.3%}.</p>\n"
+            f"{plateau.median:,.0f}. The window is {record.target.window_seconds:,} whole seconds, "
+            f"of which the last is still running: a steady {record.rate:,g} events/s fill it with "
+            f"{plateau.least:,.0f} to {plateau.most:,.0f}.</p>\n"
         )
     return _section("counts", "Counts", "".join(parts))
 
@@ -176,10 +178,6 @@ def _checked(counts: CountVerdict) -> str:
     if counts.exact:
         return text + "<p>When all had settled, the count is the number of rows:</p>\n"
     return text + "<p>When all had settled:</p>\n"
-
-
-def _allowed(low: int, high: int) -> str:
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _chart(name: str, svg: str) -> str:
@@ -216,6 +214,19 @@ def _generators(record: Record) -> str:
     for one in record.generators:
         text += f"<p><code>{_e(' '.join(one.command))}</code></p>\n"
     return _section("generators", "Generators", text)
+
+
+def _costs(record: Record) -> str:
+    rows = [
+        [f"CPU time of {kind}", f"{value:,.0f} us"]
+        for kind, value in figures.cpu_an_event(record).items()
+        if round(value)
+    ]
+    network, group = figures.bytes_an_event(record), figures.events_a_write(record)
+    rows.append(["on the wire", f"{network:,.0f} bytes" if network else "not known"])
+    rows.append(["events a write", f"{group:,.1f}" if group else "not told"])
+    text = "<p>What was used on this machine during the load, whatever for, by acknowledged event.</p>\n"
+    return _section("costs", "What an event costs", text + _table(["", ""], rows, number=1))
 
 
 def _conditions(record: Record) -> str:

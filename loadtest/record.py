@@ -129,10 +129,12 @@ class TargetRecord(msgspec.Struct):
     store: str
     """Without a password; a SQLite file is relative to the report. Empty: not to be read."""
     window_seconds: int
+    interface: str
+    """By which this machine reaches it; empty if that is not known."""
 
 
 class GeneratorRecord(msgspec.Struct):
-    """One generator: what it was told, and its own summary, None if it broke off."""
+    """One generator: what it was told, and its own summary, None if it did not end in order."""
 
     name: str
     rate: float | None
@@ -141,6 +143,8 @@ class GeneratorRecord(msgspec.Struct):
     ledger: str
     """The file's name, in the report's folder for as long as it is kept."""
     summary: dict[str, Any] | None = None
+    error: str = ""
+    """How it broke off."""
 
 
 class FinalCount(msgspec.Struct):
@@ -196,7 +200,10 @@ class CountVerdict(msgspec.Struct):
 
 
 class Verdict(msgspec.Struct):
-    """`ledger` is None where no store could be read; `broken` says why a run can't be judged."""
+    """`ledger` is None where there is no store to read, `counts` where nothing could be judged.
+
+    `broken` says why it could not.
+    """
 
     ledger: LedgerVerdict | None
     counts: CountVerdict | None

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from loadtest import charts
+from loadtest import charts, summary
 from loadtest.page import page
 from loadtest.record import FILE, Record, write_record
 from loadtest.targets import STORE_FILE
@@ -17,12 +17,13 @@ def write(directory: Path, record: Record) -> None:
 
 
 def draw(directory: Path, record: Record) -> None:
-    """The page and the pictures: from the same record the same bytes."""
+    """The page, the pictures and the summary: from the same record the same bytes."""
     svgs = {}
     for name, svg, png in charts.drawn(record):
         svgs[name] = svg
         (directory / f"{name}.png").write_bytes(png)
     (directory / PAGE).write_text(page(record, svgs), encoding="utf-8")
+    (directory / summary.FILE).write_text(summary.summary(record), encoding="utf-8")
 
 
 def tidy(directory: Path, record: Record) -> None:

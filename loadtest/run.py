@@ -1,22 +1,20 @@
 """A run, from its start to its record."""
 
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from loadtest import facts, limits
 from loadtest.ask import NoAnswerError
 from loadtest.counts import Counts, baseline, window_seconds
 from loadtest.display import Display, State
 from loadtest.generators import Generator
+from loadtest.interrupts import Interrupts
 from loadtest.judging import NotToBeJudgedError, judge_counts, judge_ledger
-from loadtest.machine import Machine, interface_to
+from loadtest.machine import interface_to
 from loadtest.plan import Plan
-from loadtest.receivers import Receivers
 from loadtest.record import (
     SCHEMA,
     GeneratorRecord,
@@ -25,75 +23,17 @@ from loadtest.record import (
     TargetRecord,
     Verdict,
 )
-from loadtest.samplers import Sampler
 from loadtest.scaling import Scaling
 from loadtest.targets import Target, TargetUnavailable, open_target
+from loadtest.watch import Watch
 from support.say import say
 from tgibf.version import VERSION
 from webhook.store.contract import StartError
 
 TICK_SECONDS = 0.2
-SAMPLED_WITHIN_SECONDS = 30.0
 SETTLED_WITHIN_SECONDS = 150.0
 """Receivers repeat a write of unknown outcome for two minutes."""
 SETTLE_EVERY_SECONDS = 5.0
-
-
-class Interrupts:
-    """Counts the signals that ask for an end; the third one raises KeyboardInterrupt."""
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._on_signal) for number in self.SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
-        if self.count > 2:
-            raise KeyboardInterrupt
-
-
-class Watch:
-    """All samplers of a run."""
-
-    def __init__(self, target: Target, generators: Sequence[Generator]) -> None:
-        self.samples = Samples()
-        self._counts = Counts(target.urls)
-        self._receivers = Receivers(target.receivers)
-        machine = Machine(
-            interface_to(target.host), lambda: {one.load.name: one.pid for one in generators}
-        )
-        samples = self.samples
-        self._samplers: list[Sampler[Any]] = [
-            Sampler("count", self._counts.take, samples.count),
-            Sampler("receivers", self._receivers.take, samples.receivers),
-            Sampler("allocations", target.allocations, samples.allocations),
-            Sampler("machine", machine.take, samples.machine),
-        ]
-
-    def start(self) -> None:
-        for sampler in self._samplers:
-            sampler.start()
-
-    def check(self) -> None:
-        """Raise what ended a sampler, if something has."""
-        for sampler in self._samplers:
-            sampler.check()
-
-    def stop(self) -> None:
-        for sampler in self._samplers:
-            sampler.stop()
-        self._counts.close()
-        self._receivers.close()
 
 
 def run(plan: Plan, directory: Path) -> Record:
@@ -102,9 +42,7 @@ def run(plan: Plan, directory: Path) -> Record:
     Raises TargetUnavailable.
     """
     interrupts = Interrupts()
-    with ExitStack() as stack:
-        stack.enter_context(interrupts.counted())
-        target = stack.enter_context(open_target(plan, directory))
+    with interrupts.counted(), open_target(plan, directory) as target:
         return _Run(plan, target, directory, interrupts).run()
 
 
@@ -121,6 +59,7 @@ class _Run:
 
     def run(self) -> Record:
         url = self._target.urls[0]
+        interface = interface_to(self._target.host)
         try:
             window, before = window_seconds(url), baseline(url)
         except NoAnswerError as error:
@@ -129,15 +68,14 @@ class _Run:
         with ExitStack() as stack:
             for generator in self._generators:
                 stack.enter_context(generator)
-            watch = Watch(self._target, self._generators)
-            watch.samples.load = {one.load.name: one.seconds for one in self._generators}
+            watch = Watch(self._target, self._generators, interface)
             watch.start()
             stack.callback(watch.stop)
             self._scaling.start()
+            stack.callback(self._scaling.stop)
             self._load(watch)
             ended = time.time()
             generators = [one.finish() for one in self._generators]
-        self._scaling.stop()
         record = Record(
             schema=SCHEMA,
             began=round(began, 3),
@@ -149,18 +87,18 @@ class _Run:
                 list(self._target.urls),
                 _shown_store(self._target.store, self._directory),
                 window,
+                interface,
             ),
             baseline=before,
             generators=generators,
             marks=self._scaling.marks,
-            warnings=[],
+            warnings=_warnings(generators, watch.samples),
             machine=facts.machine(),
             versions=_versions(self._target, watch.samples),
             commit=facts.commit(),
             samples=watch.samples,
             verdict=Verdict(None, None),
         )
-        record.warnings = self._warnings(record)
         record.verdict = self._judge(record)
         return record
 
@@ -181,10 +119,9 @@ class _Run:
         display.close()
 
     def _state(self, samples: Samples, elapsed: float) -> State:
-        totals: dict[str, int] = {}
+        totals: Counter[str] = Counter()
         for generator in self._generators:
-            for name, total in generator.totals.items():
-                totals[name] = totals.get(name, 0) + total
+            totals.update(generator.totals)
         recent = {name: seconds[-limits.RECENT :] for name, seconds in samples.load.items()}
         return State(
             target=self._target.name,
@@ -196,24 +133,15 @@ class _Run:
             warnings=limits.warnings(recent, samples.machine[-limits.RECENT :]),
         )
 
-    def _warnings(self, record: Record) -> list[str]:
-        found = limits.warnings(record.samples.load, record.samples.machine)
-        for generator in record.generators:
-            summary = generator.summary or {}
-            # What it says of its own schedule is among the others already.
-            own = [text for text in summary.get("warnings", []) if "schedule" not in text]
-            found += [f"{generator.name}: {text}" for text in own]
-        return found
-
     def _judge(self, record: Record) -> Verdict:
-        if broken := _broken(record.generators, self._generators):
-            return Verdict(None, None, broken)
+        if broken := [f"{one.name}: {one.error}" for one in record.generators if one.error]:
+            return Verdict(None, None, broken[0])
         counts = Counts(self._target.urls)
         deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
+        unknown = any(generator.totals["unknown"] for generator in self._generators)
         try:
             while True:
                 verdict = self._judge_once(record, counts)
-                unknown = any((one.summary or {}).get("unknown") for one in record.generators)
                 if verdict.valid or not unknown or time.monotonic() > deadline:
                     return verdict
                 say("outcomes that were unknown may still settle; judging again")
@@ -238,13 +166,13 @@ class _Run:
         )
 
 
-def _broken(records: Sequence[GeneratorRecord], generators: Sequence[Generator]) -> str:
-    """Why a run can't be judged because a generator did not end in order; empty if all did."""
-    for record, generator in zip(records, generators, strict=True):
-        if record.summary is None:
-            told = generator.errors.strip().splitlines()
-            return f"{record.name}: TGIBF broke off: {told[-1] if told else 'without a word'}"
-    return ""
+def _warnings(generators: Sequence[GeneratorRecord], samples: Samples) -> list[str]:
+    found = limits.warnings(samples.load, samples.machine)
+    for generator in generators:
+        # What TGIBF says of its own schedule is among the others already.
+        told = (generator.summary or {}).get("warnings", [])
+        found += [f"{generator.name}: {text}" for text in told if "schedule" not in text]
+    return found
 
 
 def _shown_store(store: str, directory: Path) -> str:

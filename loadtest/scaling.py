@@ -43,14 +43,14 @@ class Scaling:
         for step in self._steps:
             if self._over.wait(max(0.0, began + step.second - time.monotonic())):
                 return
-            self._scale(step.count)
+            outcome = "" if self._scale(step.count) else ": refused"
+            self.marks.append(Mark(round(time.time(), 3), f"scale to {step.count}{outcome}"))
 
-    def _scale(self, count: int) -> None:
-        asked = time.time()
+    def _scale(self, count: int) -> bool:
+        """Ask until it is taken; whether it was."""
         deadline = time.monotonic() + TAKEN_WITHIN_SECONDS
         while not self._target.scale(count):
             if time.monotonic() > deadline:
-                self.marks.append(Mark(round(asked, 3), f"scale to {count}: refused"))
-                return
+                return False
             time.sleep(TRY_EVERY_SECONDS)
-        self.marks.append(Mark(round(time.time(), 3), f"scale to {count}"))
+        return True

@@ -1,7 +1,6 @@
 """The scripts as a user types them."""
 
 import os
-import re
 import signal
 import sqlite3
 import subprocess
@@ -11,35 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import processes_with
+from tests.support.scripts import SCRIPTS, figure, script
 from tests.support.waiting import wait_for
-from webhook.process import REPOSITORY
 
-SCRIPTS = sorted(
-    path.name
-    for path in (REPOSITORY / "scripts").iterdir()
-    if path.is_file() and os.access(path, os.X_OK)
+NAMES = sorted(
+    path.name for path in SCRIPTS.iterdir() if path.is_file() and os.access(path, os.X_OK)
 )
 
 
-def script(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run scripts/`name` to its end."""
-    return subprocess.run(
-        [REPOSITORY / "scripts" / name, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def figure(output: str, name: str) -> int:
-    """A line `name   figure` of the output."""
-    match = re.search(rf"^{name}\s+(\d+)", output, re.MULTILINE)
-    assert match is not None, output
-    return int(match[1])
-
-
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_script_has_help(name: str) -> None:
     shown = script(name, "--help")
     assert shown.returncode == 0, shown.stderr
@@ -81,7 +60,7 @@ def test_verify_finds_a_deleted_and_a_doubled_event(tmp_path: Path) -> None:
 
 def test_the_demo_ends_in_order_on_ctrl_c(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
-    command: list[str | Path] = [REPOSITORY / "scripts" / "demo"]
+    command: list[str | Path] = [SCRIPTS / "demo"]
     command += ["--seconds", "600", "--keep", kept]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, process_group=0
@@ -98,7 +77,7 @@ def test_the_demo_ends_in_order_on_ctrl_c(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
     kept = tmp_path / "kept"
-    command: list[str | Path] = [REPOSITORY / "scripts" / "demo"]
+    command: list[str | Path] = [SCRIPTS / "demo"]
     command += ["--seconds", "600", "--keep", kept]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
         ledger = kept / "ledger"

@@ -1,0 +1,181 @@
+"""scripts/loadtest as a user types it: how it ends, and what it says when it can't begin."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.processes import processes_with
+from tests.support.receiver import Receiver
+from tests.support.scripts import SCRIPTS, figure, script
+from tests.support.waiting import wait_for
+
+
+def record(directory: Path) -> Any:
+    return json.loads((directory / "report.json").read_text())
+
+
+def test_ctrl_c_ends_the_load_and_yields_a_report(tmp_path: Path) -> None:
+    directory = tmp_path / "report"
+    command: list[str | Path] = [SCRIPTS / "loadtest", "--minutes", "35", "--report", directory]
+    command += ["--window", "5", "--port", "0", "--rate", "200", "--keep-alive"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        ledger = directory / "ledger-steady"
+        # Until the window has passed, so that the page has its plateau to show.
+        wait_for(lambda: ledger.exists() and ledger.read_bytes().count(b"\n") > 2500, "load", 120)
+        running.send_signal(signal.SIGINT)
+        output, told = running.communicate(timeout=120)
+    assert running.returncode == 0, output + told
+    assert output.splitlines()[-1] == "valid"
+    assert record(directory)["interrupted"]
+    page = (directory / "index.html").read_text()
+    assert "It was ended early." in page
+    assert 'id="plateau"' in page
+    left = {path.name for path in directory.iterdir() if path.suffix != ".png"}
+    assert left == {"index.html", "report.json", "summary.json"}
+    assert not processes_with(str(directory))
+
+
+def test_the_third_signal_gives_up_everything(tmp_path: Path) -> None:
+    directory = tmp_path / "report"
+    command: list[str | Path] = [SCRIPTS / "loadtest", "--report", directory, "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        wait_for(lambda: (directory / "ledger-bursts").exists(), "the load", 120)
+        # Three of a kind may count as one when they come together.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            running.send_signal(number)
+        _, told = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "given up" in told
+    assert not directory.exists()
+    assert not processes_with(str(directory))
+
+
+def test_a_url_without_its_store_is_judged_by_its_counts(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    """Events of others, from before, are told from its own."""
+    receiver.post_many(50)
+    directory = tmp_path / "report"
+    options = ["--target", receiver.url, "--seconds", "3", "--rate", "100"]
+    ended = script("loadtest", *options, "--report", directory)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    verdict = record(directory)["verdict"]
+    assert verdict["ledger"] is None
+    assert not verdict["counts"]["exact"]
+    assert verdict["counts"]["final"][0]["count"] >= 50
+    assert "No store was read" in (directory / "index.html").read_text()
+
+
+def test_a_url_with_its_store_is_judged_event_by_event(
+    receiver: Receiver, store_path: Path, tmp_path: Path
+) -> None:
+    receiver.post_many(50)
+    directory = tmp_path / "report"
+    options = ["--target", receiver.url, "--store", f"sqlite:///{store_path}"]
+    ended = script("loadtest", *options, "--seconds", "3", "--rate", "100", "--report", directory)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert figure(ended.stdout, "unexpected") == 0
+    (final,) = record(directory)["verdict"]["counts"]["final"]
+    assert final["count"] == final["low"] == figure(ended.stdout, "acknowledged") + 50
+
+
+def test_events_of_somebody_else_during_the_run_are_unexpected(
+    receiver: Receiver, store_path: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "report"
+    command: list[str | Path] = [SCRIPTS / "loadtest", "--target", receiver.url]
+    command += ["--store", f"sqlite:///{store_path}", "--report", directory]
+    command += ["--seconds", "600", "--rate", "100"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        wait_for(lambda: (directory / "ledger-steady").exists(), "the load", 120)
+        receiver.post({"type": "call.new", "id": "of-somebody-else"})
+        running.send_signal(signal.SIGINT)
+        output, told = running.communicate(timeout=60)
+    assert running.returncode == 1, output + told
+    assert figure(output, "unexpected") == 1
+    assert "of-somebody-else" in (directory / "index.html").read_text()
+    assert (directory / "ledger-steady").exists(), "what shows a fault is kept"
+
+
+def test_it_warns_when_the_generator_is_the_limit(receiver: Receiver, tmp_path: Path) -> None:
+    directory = tmp_path / "report"
+    options = ["--target", receiver.url, "--seconds", "1"]
+    load = ["--rate", "1000000", "--keep-alive", "--batch", "1000"]
+    ended = script("loadtest", *options, *load, "--report", directory)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "TGIBF fell behind its own schedule" in ended.stderr
+    assert "TGIBF fell behind its own schedule" in (directory / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--target", "moon"], "allowed is a URL or demo, cluster, vagrant"),
+        (["--target", "http://127.0.0.1:1", "--seconds", "1"], "no count is to be had"),
+        (["--minutes", "0"], "allowed is a number from"),
+        (["--minutes", "1", "--seconds", "1"], "not allowed with"),
+        (["--scale", "10:2"], "--scale needs Nomad"),
+        (["--target", "cluster", "--scale", "10:2,10:3"], "does not come after"),
+        (["--target", "cluster", "--scale", "10:0"], "leaves nobody to take events"),
+        (["--target", "cluster", "--scale", "soon"], "is not SECOND:COUNT"),
+        (["--keep-alive"], "give --rate N too"),
+        (["--rate", "10", "--burst-size", "5"], "give --bursts too"),
+        (["--store", "sqlite:///x"], "--store is for the target URL"),
+        (["--target", "http://127.0.0.1:1", "--window", "5"], "--window is for the receiver"),
+        (["--again", "/nowhere/report.json"], "No such file"),
+        (["--judge", "/nowhere"], "No such file"),
+    ],
+)
+def test_what_cannot_be_is_explained(
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where `report/` would be
+    ended = script("loadtest", *arguments)
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_report_is_not_written_over(tmp_path: Path) -> None:
+    ended = script("loadtest", "--seconds", "1", "--report", tmp_path)
+    assert ended.returncode == 2
+    assert "name a new folder" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is not the record of a load test"),
+        ("{}", "is not the record of a load test"),
+        ('{"schema": 1}', "is not the record of a load test"),
+        ('{"schema": 0}', "has schema 0"),
+    ],
+)
+def test_only_a_record_is_drawn(text: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    file.write_text(text)
+    ended = script("loadtest", "--again", file)
+    assert ended.returncode == 2
+    assert words in ended.stderr
+
+
+def test_a_run_whose_ledger_is_gone_cannot_be_judged_anew(
+    receiver: Receiver, store_path: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "report"
+    options = ["--target", receiver.url, "--store", f"sqlite:///{store_path}"]
+    assert not script("loadtest", *options, "--seconds", "1", "--report", directory).returncode
+    judged = script("loadtest", "--judge", directory)
+    assert judged.returncode == 2
+    assert "can be judged as long as all is kept: --keep" in judged.stderr

@@ -1,0 +1,29 @@
+"""The scripts as a user types them."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from webhook.process import REPOSITORY
+
+SCRIPTS = REPOSITORY / "scripts"
+
+
+def script(
+    name: str, *arguments: str | Path, seconds: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run scripts/`name` to its end."""
+    return subprocess.run(
+        [SCRIPTS / name, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+def figure(output: str, name: str) -> int:
+    """A line `name   figure` of the output."""
+    match = re.search(rf"^{name}\s+(\d+)", output, re.MULTILINE)
+    assert match is not None, output
+    return int(match[1])
