@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from math import inf
 from typing import Any
 
 import matplotlib as mpl
@@ -102,7 +103,8 @@ class Chart:
         """Name the vertical axis, which begins at 0 and has thousands separators."""
         axes = self.axes[panel]
         axes.set_ylabel(text)
-        axes.set_ylim(0, axes.dataLim.ymax * HEADROOM or 1)
+        highest = axes.dataLim.ymax  # infinite where nothing is drawn
+        axes.set_ylim(0, highest * HEADROOM if 0 < highest < inf else 1)
         axes.yaxis.set_major_formatter(FuncFormatter(_number))
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=whole, steps=[1, 2, 2.5, 5, 10]))
 

@@ -30,6 +30,7 @@ class Generator:
         self.ledger = directory / f"ledger-{load.name}"
         self._series = directory / f"series-{load.name}.jsonl"
         self._read = 0
+        self._interrupted = 0
         self._options = [*load.options, "--seconds", f"{seconds:g}"]
         self._urls = urls
         self._process: subprocess.Popen[str]
@@ -51,10 +52,14 @@ class Generator:
             process_group=0,
         )
 
-    def interrupt(self) -> None:
-        """Have it start nothing new; a second time, give up what is in flight."""
-        if self._process.poll() is None:
+    def interrupt(self, times: int) -> None:
+        """Have it start nothing new; if `times` is 2, give up what is in flight.
+
+        Until it has written its first figures it may not be listening yet: ask again.
+        """
+        while self._interrupted < times and self.seconds and self.runs:
             self._process.send_signal(signal.SIGINT)
+            self._interrupted += 1
 
     @property
     def runs(self) -> bool:

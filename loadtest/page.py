@@ -225,7 +225,7 @@ def _costs(record: Record) -> str:
     network, group = figures.bytes_an_event(record), figures.events_a_write(record)
     rows.append(["on the wire", f"{network:,.0f} bytes" if network else "not known"])
     rows.append(["events a write", f"{group:,.1f}" if group else "not told"])
-    text = "<p>What was used on this machine during the load, whatever for, by acknowledged event.</p>\n"
+    text = "<p>What this machine used during the load, for whatever, by acknowledged event.</p>\n"
     return _section("costs", "What an event costs", text + _table(["", ""], rows, number=1))
 
 

@@ -106,13 +106,10 @@ class _Run:
         """Until every generator has ended; shows how it goes."""
         display = Display()
         began = time.monotonic()
-        passed_on = 0
         while any(generator.runs for generator in self._generators):
             for generator in self._generators:
                 generator.follow()
-                for _ in range(self._interrupts.count - passed_on):
-                    generator.interrupt()
-            passed_on = self._interrupts.count
+                generator.interrupt(self._interrupts.count)
             watch.check()
             display.show(self._state(watch.samples, time.monotonic() - began))
             time.sleep(TICK_SECONDS)

@@ -21,13 +21,13 @@ def record(directory: Path) -> Any:
 def test_ctrl_c_ends_the_load_and_yields_a_report(tmp_path: Path) -> None:
     directory = tmp_path / "report"
     command: list[str | Path] = [SCRIPTS / "loadtest", "--minutes", "35", "--report", directory]
-    command += ["--window", "5", "--port", "0", "--rate", "200", "--keep-alive"]
+    command += ["--window", "5", "--port", "0", "--rate", "250", "--keep-alive"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         ledger = directory / "ledger-steady"
         # Until the window has passed, so that the page has its plateau to show.
-        wait_for(lambda: ledger.exists() and ledger.read_bytes().count(b"\n") > 2500, "load", 120)
+        wait_for(lambda: ledger.exists() and ledger.read_bytes().count(b"\n") > 2000, "load", 120)
         running.send_signal(signal.SIGINT)
         output, told = running.communicate(timeout=120)
     assert running.returncode == 0, output + told
