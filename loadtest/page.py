@@ -265,7 +265,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], number: int | N
         for row in rows
     )
     top = f"<thead><tr>{head}</tr></thead>\n" if any(header) else ""
-    return f"<table>\n{top}<tbody>\n{body}</tbody>\n</table>\n"
+    return f'<div class="wide"><table>\n{top}<tbody>\n{body}</tbody>\n</table></div>\n'
 
 
 def _list(kind: str, items: Iterable[str]) -> str:
