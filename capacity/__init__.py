@@ -1,0 +1,7 @@
+"""How much of what a rate of events needs: arithmetic on what was measured.
+
+constants       constants.toml: each value with the command that measured it
+sizing          from a need to allocations, nodes, disk, memory: pure arithmetic
+growth          what changes from one allocation to a thousand, and what stops first
+show            both, in words
+"""
