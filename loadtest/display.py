@@ -1,15 +1,18 @@
 """How a run goes, on stderr: a few lines, redrawn, on a terminal; elsewhere a line every 10 s."""
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from loadtest.record import AllocationSample, CountSample, LoadSecond, Samples
 
 REDRAW_SECONDS = 0.5
 LINE_SECONDS = 10.0
 RECENT_SECONDS = 5
+INDENT = " " * 13
 
 
 @dataclass(slots=True)
@@ -42,8 +45,8 @@ class Display:
             return
         self._due = now + (REDRAW_SECONDS if self._terminal else LINE_SECONDS)
         if self._terminal:
-            shown = [f"{name:<12} {figures}" for name, figures in rows(state)]
-            self._redraw([*shown, *(f"warning: {warning}" for warning in state.warnings)])
+            lines = [f"{name:<12} {figures}" for name, figures in rows(state)]
+            self._redraw([*lines, *(f"warning: {warning}" for warning in state.warnings)])
             return
         line = " | ".join(f"{name} {figures}" for name, figures in rows(state))
         print(f"    {line}", file=sys.stderr)
@@ -58,7 +61,10 @@ class Display:
         """What comes next stands below."""
         self._drawn = 0
 
-    def _redraw(self, shown: Sequence[str]) -> None:
+    def _redraw(self, lines: Sequence[str]) -> None:
+        # A line that the terminal broke would be two to go up by.
+        width = max(20, shutil.get_terminal_size().columns - 1)
+        shown = [part for line in lines for part in wrap(line, width, subsequent_indent=INDENT)]
         up = f"\x1b[{self._drawn}A" if self._drawn else ""
         text = "".join(f"\x1b[2K{line}\n" for line in shown)
         sys.stderr.write(f"{up}\r{text}\x1b[J")
