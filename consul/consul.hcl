@@ -7,8 +7,7 @@ server     = true
 bootstrap_expect = 3
 
 # The servers by address, over and over: a node finds the others whatever the order they start in,
-# and again after it was away. Consul's autopilot takes a dead server out of the peer set; this is
-# how it gets back in.
+# and again after it was away.
 retry_join     = ["192.168.56.11", "192.168.56.12", "192.168.56.13"]
 retry_interval = "2s"
 retry_max      = 0
@@ -20,6 +19,11 @@ advertise_addr = "{{ GetInterfaceIP \"eth1\" }}"
 # Processes of the node ask at 127.0.0.1, browsers at the node's address or, where a port of this
 # machine is forwarded to a virtual one, at that one's eth0.
 client_addr = "0.0.0.0"
+
+# Only the node's own processes register services, set keys and the like; others may read.
+http_config {
+  allow_write_http_from = ["127.0.0.0/8"]
+}
 
 # On the disk, not in /tmp: the peer set and the catalog survive a reboot.
 data_dir = "/var/lib/consul"
@@ -34,9 +38,11 @@ performance {
   raft_multiplier = 3
 }
 
-# A server that died is out of the peer set as soon as another is there to keep the quorum.
+# Three servers, always the same: a dead one stays a peer and has its vote as soon as it is back.
+# Taken out, it would come back without one for a while, and the two others were all of the peers:
+# the next of them to go would end the quorum, with two of three servers running.
 autopilot {
-  cleanup_dead_servers      = true
+  cleanup_dead_servers      = false
   last_contact_threshold    = "2s"
   server_stabilization_time = "5s"
 }

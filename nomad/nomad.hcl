@@ -30,8 +30,8 @@ server {
   # Nodes share their cores with Cassandra: a leader gets 3 times as long before an election.
   raft_multiplier = 3
 
-  # A client says that it is alive every 5 s or a little more; one that is 5 s late is down, and its
-  # allocations are placed elsewhere. The defaults, 10 s each, leave a dead node's share of the
+  # A client says that it is alive every 5 to 10 s; one that is 5 s late is down, and its allocations
+  # are placed elsewhere: within 15 s. The defaults, 10 s each, leave a dead node's share of the
   # webhook missing for twice as long.
   min_heartbeat_ttl = "5s"
   heartbeat_grace   = "5s"
@@ -45,6 +45,12 @@ server {
   }
 }
 
+# Three servers, always the same: a dead one stays a peer and has its vote as soon as it is back (see
+# consul/consul.hcl).
+autopilot {
+  cleanup_dead_servers = false
+}
+
 client {
   enabled = true
 
@@ -56,7 +62,8 @@ client {
   reserved {
     memory = 1536
     cpu    = 100
-    # Ports that something of the node listens on, or that an outgoing connection may have.
+    # Ports that something of the node listens on. (Outgoing connections have others than
+    # allocations: scripts/node/sysctl.conf.)
     reserved_ports = "22,7000,8300-8302,8500,8600,9042"
   }
 

@@ -92,13 +92,26 @@ job "webhook" {
         interval = "1s"
         timeout  = "1s"
       }
+      # One that says nothing any more is started again. It may be slow, so it has a minute.
+      check {
+        name     = "is alive"
+        type     = "http"
+        path     = "/health"
+        interval = "10s"
+        timeout  = "8s"
+
+        check_restart {
+          limit = 6
+          grace = "30s"
+        }
+      }
     }
 
     task "webhook" {
       driver = "exec"
 
-      # Longer than the drain.
-      kill_timeout = "25s"
+      # Longer than the drain and what comes after it (lanes are sealed).
+      kill_timeout = "30s"
 
       volume_mount {
         volume      = "usr"
@@ -129,6 +142,8 @@ job "webhook" {
         # Within the memory below: what is held is Python objects, several times as large.
         WEBHOOK_MAX_HELD_EVENTS = "20000"
         WEBHOOK_MAX_HELD_BYTES  = "16777216"
+        # 4 KB each with an event in it.
+        WEBHOOK_MAX_CONNECTIONS = "16000"
       }
 
       resources {

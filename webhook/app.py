@@ -12,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
 
 from webhook.allocations import Allocations, Itself
+from webhook.clock import SKEW_SECONDS, ReceiptClock
 from webhook.counter import WindowCounter
 from webhook.problem import CONTENT_TYPE, Problem, unavailable
 from webhook.store.contract import Store, StoreUnavailable
@@ -29,6 +30,7 @@ class Parts:
     registry: CollectorRegistry
     hangs: Callable[[], bool]
     """Whether a write to the store hangs."""
+    clock: ReceiptClock
     itself: Callable[[], Itself]
     """What this process is called, and how fast it receives."""
     allocations: Allocations | None
@@ -198,6 +200,12 @@ class ReadyHandler(Handler):
             raise unavailable("starting or draining")
         if self.parts.hangs():
             raise unavailable("a write to the store hangs")
+        behind = self.parts.clock.behind
+        if behind > SKEW_SECONDS:
+            raise unavailable(
+                f"this machine's clock was set back: it is {behind:.0f} s behind the last event, "
+                "and other receivers would not count what is received now; restart this one"
+            )
         await self.parts.store.health()
         self.answer({"status": "ready"})
 

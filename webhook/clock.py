@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 MICROSECONDS = 1_000_000
+SKEW_SECONDS = 10  # how far the clocks of receivers that share a store may be apart
 
 
 class ReceiptClock:

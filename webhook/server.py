@@ -52,6 +52,7 @@ class Receiver:
             counter,
             registry,
             lambda: self._intake.commit.hangs,
+            clock,
             self._itself,
             self._allocations,
         )

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 PREFIX = "WEBHOOK_"
 RETENTION_MARGIN_SECONDS = 300
 LONGEST_WINDOW_SECONDS = 24 * 3600  # a count reads a small cell for each second of it
+LONGEST_RETENTION_SECONDS = 10 * 365 * 24 * 3600  # within what Cassandra can expire
+LONGEST_ANSWER_SECONDS = 30.0  # within the time in which a minute's events must be written
 MOST = 1 << 40
 _NAME = re.compile(r"[\w.-]+", re.ASCII)
 _PRINTABLE = re.compile(r"[!-~]*")
@@ -35,7 +37,8 @@ class Settings:
     )
     store: str = _setting(
         "sqlite:///events.db",
-        "Where events are kept: sqlite:///relative/path or sqlite:////absolute/path.",
+        "Where events are kept: sqlite:///relative/path, sqlite:////absolute/path, or "
+        "cassandra://host1,host2,host3/keyspace (docs/cassandra.md).",
     )
     window_seconds: int = _setting(1800, "How far back the count goes.")
     retention_seconds: int = _setting(
@@ -60,7 +63,10 @@ class Settings:
         60.0, "Age at which a kept-alive connection is closed after its answer."
     )
     answer_seconds: float = _setting(10.0, "An event that is not stored by then is answered 503.")
-    drain_seconds: float = _setting(10.0, "Longest time from SIGTERM to exit.")
+    drain_seconds: float = _setting(
+        10.0,
+        "Longest time from SIGTERM until no client is waited for; closing the store comes after.",
+    )
     consul: str = _setting(
         "",
         "Consul's agent, such as http://127.0.0.1:8500: the live page then shows all allocations; "
@@ -124,8 +130,14 @@ class Settings:
                 raise _bad(name, value, "more than 0")
             if kind is not str and value > MOST:
                 raise _bad(name, value, f"at most {MOST}")
-        if self.window_seconds > LONGEST_WINDOW_SECONDS:
-            raise _bad("WINDOW_SECONDS", self.window_seconds, f"at most {LONGEST_WINDOW_SECONDS}")
+        for name, most in (
+            ("window_seconds", LONGEST_WINDOW_SECONDS),
+            ("retention_seconds", LONGEST_RETENTION_SECONDS),
+            ("answer_seconds", LONGEST_ANSWER_SECONDS),
+        ):
+            value = getattr(self, name)
+            if value > most:
+                raise _bad(name, value, f"at most {most:g}")
         least = self.window_seconds + RETENTION_MARGIN_SECONDS
         if self.retention_seconds < least:
             raise _bad(

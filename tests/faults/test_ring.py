@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.faked_clock import FakedClock
 from tests.support.generator import Generator
 from tests.support.receiver import EVENT, Receiver
 from tests.support.ring import Ring
@@ -20,7 +21,6 @@ from tests.support.verification import Bounds, verify
 from tests.support.waiting import wait_for
 from webhook.store.audit import stored
 
-FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 PHASE = 1000  # events acknowledged before, during and after each fault, at least
 pytestmark = pytest.mark.long_rounds(5)
 
@@ -62,10 +62,7 @@ def load(
     """
     url = new_store(ring)
     with ExitStack() as stack:
-        receivers = [
-            stack.enter_context(Receiver(url, command=prefix, expect_errors=True))
-            for prefix in prefixes
-        ]
+        receivers = [stack.enter_context(Receiver(url, command=prefix)) for prefix in prefixes]
         for receiver in receivers:
             wait_for(receiver.ready, "ready", 30)
         with Generator([r.url for r in receivers], tmp_path / "ledger", *LOAD) as generator:
@@ -115,7 +112,7 @@ def test_a_receiver_is_killed(
         port = run.receivers[0].port
         run.receivers[0].kill()
         run.acknowledge()
-        back = Receiver(run.url, address=f"127.0.0.1:{port}", expect_errors=True).start()
+        back = Receiver(run.url, address=f"127.0.0.1:{port}").start()
         run.receivers.append(back)
         try:
             wait_for(back.ready, "ready", 30)
@@ -170,17 +167,12 @@ def test_a_receiver_whose_clock_is_wrong(
     ring: Ring, tmp_path: Path, clock: str, round_: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By 5 s, against the other receiver's and the ring's."""
-    if FAKETIME is None:
-        pytest.skip("libfaketime is not installed")
-    offset = tmp_path / "offset"
-    offset.write_text({"ahead": "+5", "behind": "-5", "set back": "+0"}[clock])
-    faked = ["env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={offset}"]
-    faked += ["FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME_CACHE_DURATION=1"]
+    faked = FakedClock(tmp_path / "offset", {"ahead": 5, "behind": -5}.get(clock, 0))
     name = f"clock {clock}, round {round_}"
-    with load(ring, tmp_path, name, capsys, prefixes=(faked, ())) as run:
+    with load(ring, tmp_path, name, capsys, prefixes=(faked.command, ())) as run:
         run.acknowledge()
         if clock == "set back":
-            offset.write_text("-5")
+            faked.set(-5)
             wait_for(
                 lambda: run.receivers[0].metric("webhook_clock_behind_seconds") > 1,
                 "the step back",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.faked_clock import FakedClock
 from tests.support.receiver import EVENT, Receiver
 from tests.support.ring import Ring
 from tests.support.stores import new_store
@@ -40,7 +41,7 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ring]:
 
 def test_the_whole_ring_goes_and_comes_back(ring: Ring) -> None:
     url = new_store(ring)
-    with Receiver(url, expect_errors=True) as receiver:
+    with Receiver(url) as receiver:
         wait_for(receiver.ready, "ready", 30)
         receiver.post_many(100)
         ring.kill(1)
@@ -73,6 +74,35 @@ def test_a_ring_that_hangs_is_503_and_no_growing_memory(ring: Ring) -> None:
         acknowledged += 1000
         wait_for(lambda: receiver.count() == len(stored(url)), "the count is the rows", 60)
         assert receiver.count() >= acknowledged
+
+
+def test_looking_whether_it_is_ready_costs_counts_nothing(ring: Ring) -> None:
+    """What is final is remembered, however often somebody asks for /ready."""
+    with Receiver(new_store(ring)) as receiver:
+        wait_for(receiver.ready, "ready", 30)
+        receiver.post_many(10)
+        receiver.count()
+        before = receiver.metric("webhook_store_reads_total")
+        for _ in range(5):
+            assert receiver.ready()
+            assert receiver.count() == 10
+        # The lists of the minutes that can still change, four at most, and the one lane.
+        assert receiver.metric("webhook_store_reads_total") - before <= 5 * 5
+
+
+def test_a_clock_set_back_by_a_minute_hides_no_event(ring: Ring, tmp_path: Path) -> None:
+    clock = FakedClock(tmp_path / "offset")
+    with Receiver(new_store(ring), command=clock.command) as receiver:
+        wait_for(receiver.ready, "ready", 30)
+        receiver.post_many(10)
+        clock.set(-60)
+        wait_for(lambda: receiver.metric("webhook_clock_behind_seconds") > 50, "the step back")
+        receiver.post_many(10)
+        assert receiver.count() == 20
+        assert not receiver.ready()
+        assert "clock was set back" in receiver.get("/ready").json["detail"]
+        clock.set(0)
+        wait_for(receiver.ready, "ready again")
 
 
 def test_clocks_that_tick_over_a_minute_leave_sealed_lanes(ring: Ring) -> None:

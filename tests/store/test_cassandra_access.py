@@ -32,6 +32,25 @@ class LockedRing(Ring):
             cluster.shutdown()
 
 
+def test_a_user_who_may_not_write_is_not_ready(tmp_path: Path) -> None:
+    settings = {
+        "authenticator": "PasswordAuthenticator",
+        "authorizer": "CassandraAuthorizer",
+    }
+    with LockedRing(tmp_path / "ring", settings=settings) as ring:
+        ring.apply_schema("locked")
+        with ring.session() as session:
+            session.execute("CREATE ROLE reader WITH PASSWORD = 'r' AND LOGIN = true")
+            session.execute("GRANT SELECT ON KEYSPACE locked TO reader")
+        with Receiver(f"cassandra://reader:r@{ring.hosts[0]}/locked") as receiver:
+            wait_for(lambda: "connected to the ring" in receiver.log, "connected", 30)
+            answer = receiver.get("/ready")
+            assert answer.status == 503
+            assert "no MODIFY permission" in answer.json["detail"]
+            assert receiver.post().json["stored"] == "no"
+            assert receiver.get("/events/count").status == 200
+
+
 def test_password_and_tls(tmp_path: Path) -> None:
     key_store, certificate = tmp_path / "node.p12", tmp_path / "ca.pem"
     keytool = ["keytool", "-keystore", str(key_store), "-storepass", "changeit", "-alias", "node"]

@@ -34,6 +34,8 @@ def refusal(receiver: Receiver) -> str:
         ("window_seconds", "half an hour", "a whole number"),
         ("window_seconds", "0", "more than 0"),
         ("retention_seconds", "1800", "at least 2100"),
+        ("retention_seconds", "1000000000", "at most"),
+        ("answer_seconds", "31", "at most 30"),
         ("drain_seconds", "nan", "a finite number"),
         ("max_held_events", "999", "WEBHOOK_MAX_ARRAY_EVENTS"),
         ("store", "mysql://root@localhost/events", "sqlite:///"),

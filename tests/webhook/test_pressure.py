@@ -6,6 +6,7 @@ import sqlite3
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
+from select import select
 from typing import Any
 
 import pytest
@@ -96,6 +97,22 @@ def test_the_admission_limit_refuses_at_once_and_lets_its_rate_through(
         assert rows(store_path) == accepted == receiver.count()
         over = receiver.metric('webhook_events_total{outcome="over_limit"}')
         assert over == 500 - accepted
+
+
+def test_requests_that_do_not_end_are_bounded_together(store_path: Path) -> None:
+    """Heads as well as bodies: past the bound who sends on is refused, and the rest are served."""
+    with (
+        Receiver(store_path, max_body_bytes=65_536, max_held_bytes=65_536) as receiver,
+        ExitStack() as stack,
+    ):
+        slow = [stack.enter_context(RawConnection(receiver.port)) for _ in range(16)]
+        for connection in slow:
+            connection.send(b"POST /events HTTP/1.1\r\nHost: webhook\r\nX-Long: " + b"a" * 12_000)
+        (first, *_), _, _ = select([one.socket for one in slow], [], [], 30)
+        refused = next(one for one in slow if one.socket is first).answer()
+        assert (refused.status, refused.json["stored"]) == (503, "no")
+        assert "too many large requests" in refused.json["detail"]
+        assert receiver.post().status == 200
 
 
 def test_a_store_that_hangs(store_path: Path) -> None:

@@ -92,7 +92,9 @@ class Connection:
             while position < len(data) and self._has_room() and self._parser.requests < turn_ends:
                 self._parser.feed(data[position : position + SLICE_BYTES])
                 position += SLICE_BYTES
-            self._hold(self._parser.held_bytes)
+            if not self._stopped:
+                self._untaken = bytes(data[position:])
+            self._hold(self._parser.held_bytes + len(self._untaken))
         except EndOfRequests:
             self._stopped = self._polite = True
         except Problem as problem:
@@ -100,7 +102,8 @@ class Connection:
         except Exception:
             log.exception("a connection is given up")
             return self.lose()
-        self._untaken = b"" if self._stopped else bytes(data[position:])
+        if self._stopped:
+            self._untaken = b""
         if self._untaken and self._has_room():
             self._server.loop.call_soon(self._take_on)
         return self._settle()
@@ -142,7 +145,7 @@ class Connection:
             self.answer(exchange, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of ours"))
 
     def _hold(self, held: int) -> None:
-        """Account for the body of a request that is still coming in. Raises Problem."""
+        """Account for what has come in and is no complete request yet. Raises Problem."""
         if held != self._held_bytes and not self._closed:
             self._server.receiving_bytes += held - self._held_bytes
             self._held_bytes = held

@@ -48,8 +48,11 @@ class RequestParser:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of a body that is being received."""
-        return len(self._body) if self.exchange is not None else 0
+        """Bytes of a request that is being received."""
+        if self.receiving_since is None:
+            return 0
+        body = self._body if self.exchange is not None else b""
+        return self._head_bytes + self._pending + len(body)
 
     def feed(self, data: memoryview) -> None:
         """Parse what was read.

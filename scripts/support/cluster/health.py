@@ -85,7 +85,7 @@ def nomad_at(node: Node) -> Iterator[Any]:
     """A client for the node's Nomad agent."""
     with requests.Session() as session:
         session.trust_env = False
-        yield nomad.Nomad(host=node.address, port=NOMAD_PORT, timeout=ASK_SECONDS, session=session)
+        yield nomad.Nomad(address=node.url(NOMAD_PORT), timeout=ASK_SECONDS, session=session)
 
 
 def ask_nomad(question: Callable[[Any], T]) -> T | None:

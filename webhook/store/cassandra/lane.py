@@ -10,8 +10,9 @@ The rules, which make counts exact without counters:
 3. A repeat is the same mutation: same row, same cells, same timestamp. However often it arrives,
    and however late, it changes nothing. Timestamps rise strictly within a lane, so that a late
    repeat never covers newer counts.
-4. Before its first write of a minute the lane is listed in `lanes`; after the last acknowledged
-   one it is sealed there, with its final counts: readers then need not look at it again.
+4. Before its first write of a minute the lane is listed in `lanes`, and not later than
+   `JOINED_SECONDS` after the minute's end: readers need not look for others then. After the last
+   acknowledged write it is sealed there, with its final counts: readers leave it alone then.
 5. A write whose outcome stays unknown ends the lane: no later write may build on counts that may
    not be there. It is repeated in the background for a while, and the lane is never sealed, so
    readers go on looking.
@@ -40,6 +41,8 @@ from webhook.store.contract import OutcomeUnknown, StoreUnavailable
 log = logging.getLogger(__name__)
 
 MINUTE = 60
+JOINED_SECONDS = 60  # after its end no lane joins a minute any more
+PROBE_TTL_SECONDS = 60
 PARTITION_EVENTS = 100_000  # past these the lane goes on under a new id
 PARTITION_BYTES = 32 << 20
 FIRST_PAUSE_SECONDS = 0.05  # between repeats; doubled each time
@@ -99,16 +102,7 @@ class Lane:
         counts = self._counts.copy()
         counts.update(event.received_at // MICROSECONDS % MINUTE for event in events)
         cell = encode_events(events)
-        values = [
-            encode_int(minute),
-            self._id,
-            encode_int(self._seq),
-            encode_counts(counts),
-            encode_int(counts.total()),
-            cell,
-            encode_int(self._ttl),
-            encode_bigint(self._next_timestamp()),
-        ]
+        values = self._row(minute, counts, cell, self._ttl)
         try:
             await self._persist(self._statements.insert_events, values, self._write_seconds)
         except OutcomeUnknown:
@@ -118,6 +112,15 @@ class Lane:
         self._counts = counts
         self._seq += 1
         self._bytes += len(cell)
+
+    async def probe(self) -> None:
+        """Write a row as events are written, once, of no event and in a partition not listed.
+
+        Raises StoreUnavailable or OutcomeUnknown.
+        """
+        minute = int(time.time()) // MINUTE
+        values = self._row(minute, Counter(), encode_events([]), PROBE_TTL_SECONDS)
+        await self._ring.execute(self._statements.insert_events, values)
 
     async def repeat(self, seconds: float) -> bool:
         """Go on repeating the write whose outcome stayed unknown; whether it was stored in time."""
@@ -143,6 +146,18 @@ class Lane:
         except (StoreUnavailable, OutcomeUnknown) as error:
             log.info("a lane stays unsealed: %s", error)
 
+    def _row(self, minute: int, counts: Counter[int], cell: bytes, ttl: int) -> list[bytes]:
+        return [
+            encode_int(minute),
+            self._id,
+            encode_int(self._seq),
+            encode_counts(counts),
+            encode_int(counts.total()),
+            cell,
+            encode_int(ttl),
+            encode_bigint(self._next_timestamp()),
+        ]
+
     def _is_full(self) -> bool:
         return self._counts.total() >= PARTITION_EVENTS or self._bytes >= PARTITION_BYTES
 
@@ -158,6 +173,9 @@ class Lane:
         _, listing = await asyncio.gather(sealing, self._join(minute), return_exceptions=True)
         if isinstance(listing, BaseException):
             raise listing
+        if time.time() > (minute + 1) * MINUTE + JOINED_SECONDS:
+            self._renew()
+            raise StoreUnavailable("too long after the minute in which the events were received")
         self.minute = minute
 
     async def _join(self, minute: int) -> None:

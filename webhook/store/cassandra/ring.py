@@ -12,7 +12,12 @@ import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cassandra import ConsistencyLevel, DriverException, Unavailable
+from cassandra import (
+    ConsistencyLevel,
+    DriverException,
+    RequestValidationException,
+    Unavailable,
+)
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import (
     EXEC_PROFILE_DEFAULT,
@@ -22,6 +27,7 @@ from cassandra.cluster import (
     ResponseFuture,
     Session,
 )
+from cassandra.connection import ConnectionException
 from cassandra.cython_deps import HAVE_CYTHON
 from cassandra.io.libevreactor import LibevConnection
 from cassandra.policies import (
@@ -45,6 +51,12 @@ CONNECT_SECONDS = 2.0
 RECONNECT_SECONDS = 1.0
 HEARTBEAT_SECONDS = 3.0  # a node that hangs is noticed after this and as long again
 PROTOCOL_VERSION = 4  # `codec` makes this version's bytes; 5 has the same, with framing
+
+# What the driver raises where the ring is at fault; they have no parent of their own.
+RING_ERRORS = (DriverException, ErrorMessage, ConnectionException, NoHostAvailable, OSError)
+
+# The ring says no before it begins: too few nodes, too busy, not allowed, not possible.
+REFUSALS = (Unavailable, OverloadedErrorMessage, NoHostAvailable, RequestValidationException)
 
 TABLES: Mapping[str, frozenset[str]] = {
     "events": frozenset({"minute", "lane", "seq", "counts", "total", "events"}),
@@ -83,12 +95,13 @@ class Ring:
         try:
             session = cluster.connect()
             self._verify_schema(cluster)
-        except (DriverException, NoHostAvailable, OSError) as error:
+        except RING_ERRORS as error:
             cluster.shutdown()
             raise StoreUnavailable(f"the ring can't be reached: {error}") from error
         except BaseException:
             cluster.shutdown()
             raise
+        session.default_fetch_size = None  # answers are small, and must be whole
         self._cluster, self._session = cluster, session
 
     def _new_cluster(self, tls: ssl.SSLContext | None) -> Cluster:
@@ -147,7 +160,7 @@ class Ring:
             raise StoreUnavailable("not connected to the ring")
         try:
             return self._session.prepare(statement.format(self._settings.keyspace))
-        except (DriverException, NoHostAvailable) as error:
+        except RING_ERRORS as error:
             raise StoreUnavailable(f"the ring does not answer: {error}") from error
 
     async def execute(self, prepared: PreparedStatement, values: Sequence[bytes]) -> list[Any]:
@@ -174,12 +187,12 @@ class Ring:
         )
         try:
             return await done
-        except (Unavailable, OverloadedErrorMessage, NoHostAvailable) as error:
+        except REFUSALS as error:
             # A refusal speaks for the one node that was asked; another may have gone ahead.
             if len(response.attempted_hosts) <= 1:
                 raise StoreUnavailable(f"the ring refuses: {error}") from error
             raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
-        except (DriverException, ErrorMessage, OSError) as error:
+        except Exception as error:  # also that of a connection that broke: a node died
             raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:

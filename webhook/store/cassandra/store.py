@@ -5,12 +5,13 @@ import logging
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 
+from webhook.clock import MICROSECONDS
 from webhook.events import Event
 from webhook.store.cassandra.lane import MINUTE, Lane, Statements
 from webhook.store.cassandra.ring import Ring
 from webhook.store.cassandra.url import RingSettings
 from webhook.store.cassandra.window import WindowReader
-from webhook.store.contract import OutcomeUnknown, StoreUnavailable
+from webhook.store.contract import OutcomeUnknown, StartError, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ class CassandraStore:
         self._tasks: set[asyncio.Task[None]] = set()
         self._repeating = 0
         self._failing = False
+        self._proven = False  # whether a write has worked since the last that did not
+        self._newest = 0  # the last minute that was written to
 
     @property
     def reads(self) -> int:
@@ -56,6 +59,7 @@ class CassandraStore:
     async def write(self, batch: Sequence[Event]) -> None:
         """See the contract; `batch` is of one minute."""
         lane = self._idle.pop() if self._idle else self._new_lane()
+        self._newest = max(self._newest, batch[0].received_at // MICROSECONDS // MINUTE)
         try:
             await lane.write(batch)
         except StoreUnavailable as error:
@@ -69,22 +73,31 @@ class CassandraStore:
         # After anything else, cancellation above all, nobody knows what the partition holds: the
         # lane is not used again, and not sealed.
         self._idle.append(lane)
+        self._worked()
+
+    def _worked(self) -> None:
         if self._failing:
             log.warning("writing to the ring works again")
-            self._failing = False
+        self._failing, self._proven = False, True
 
     def _failed(self, error: Exception) -> None:
         if not self._failing:
             log.warning("can't write to the ring, answering 503 until it works: %s", error)
-        self._failing = True
+        self._failing, self._proven = True, False
 
     async def counts_since(self, second: int) -> Mapping[int, int]:
         """See the contract."""
-        return await self._connected().counts_since(second)
+        return await self._connected().counts_since(second, self._newest)
 
     async def health(self) -> None:
-        """See the contract: a read by quorum, as a write needs the same nodes."""
-        await self._connected().counts_since(int(time.time()))
+        """See the contract. A read, and also a write unless the last one worked."""
+        await self._connected().check()
+        if not self._proven:
+            try:
+                await self._new_lane().probe()
+            except OutcomeUnknown as error:
+                raise StoreUnavailable(f"can't write to the ring: {error}") from error
+            self._worked()
 
     async def close(self) -> None:
         """See the contract. Lanes are sealed, so that readers need not look at them again."""
@@ -98,14 +111,17 @@ class CassandraStore:
 
     def _connect(self) -> None:
         self._ring.connect()
-        self._statements = Statements(self._ring)
-        self._reader = WindowReader(self._ring)
+        try:
+            self._statements, self._reader = Statements(self._ring), WindowReader(self._ring)
+        except BaseException:
+            self._ring.close()
+            raise
 
     async def _keep_connecting(self) -> None:
         while self._reader is None:
             try:
                 await asyncio.to_thread(self._connect)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, StartError) as error:
                 if str(error) != self._reason:
                     log.warning("%s; trying again until it works", error)
                 self._reason = str(error)
@@ -142,11 +158,16 @@ class CassandraStore:
         while True:
             await asyncio.sleep(1)
             done = (int(time.time()) - SEAL_AFTER_SECONDS) // MINUTE
-            left = [lane for lane in self._idle if lane.minute is not None and lane.minute < done]
-            for lane in left:
+            while (lane := self._left_in(done)) is not None:
                 self._idle.remove(lane)
                 await lane.seal()
                 self._idle.append(lane)
+
+    def _left_in(self, done: int) -> Lane | None:
+        """An idle lane in a minute before `done`; a sealed one is in none."""
+        return next(
+            (one for one in self._idle if one.minute is not None and one.minute < done), None
+        )
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)

@@ -14,13 +14,11 @@ from typing import Any
 
 from cassandra.query import PreparedStatement
 
+from webhook.clock import SKEW_SECONDS
 from webhook.store.cassandra.codec import decode_counts, encode_int
-from webhook.store.cassandra.lane import MINUTE
+from webhook.store.cassandra.lane import JOINED_SECONDS, MINUTE
 from webhook.store.cassandra.ring import Ring
 from webhook.store.contract import OutcomeUnknown, StoreUnavailable
-
-SKEW_SECONDS = 10  # how far receivers' clocks may be apart
-JOINED_SECONDS = 60  # after its end, plus the skew, no lane joins a minute any more
 
 SELECT_LANES = "SELECT lane, sealed, counts FROM {}.lanes WHERE minute = ?"
 SELECT_COUNTS = "SELECT DISTINCT minute, lane, counts FROM {}.events WHERE minute = ? AND lane = ?"
@@ -40,7 +38,7 @@ class Minute:
 
 
 class WindowReader:
-    """Reads counts per second; remembers what is final."""
+    """Reads counts per second; remembers what is final, as long as it is asked for."""
 
     def __init__(self, ring: Ring, now: Callable[[], float] = time.time) -> None:
         """Blocks, for a thread. Raises StoreUnavailable."""
@@ -50,12 +48,19 @@ class WindowReader:
         self._select_counts: PreparedStatement = ring.prepare(SELECT_COUNTS)
         self._minutes: dict[int, Minute] = {}
         self.reads = 0
-        """Statements sent so far."""
+        """Statements sent so far in order to count."""
 
-    async def counts_since(self, second: int) -> dict[int, int]:
-        """Events by second of receipt, from `second` on. Raises StoreUnavailable."""
+    async def check(self) -> None:
+        """Return if a quorum answers. Raises StoreUnavailable."""
+        await self._ask(self._select_lanes, [encode_int(int(self._now()) // MINUTE)])
+
+    async def counts_since(self, second: int, newest: int = 0) -> dict[int, int]:
+        """Events by second of receipt, from `second` on. Raises StoreUnavailable.
+
+        It looks as far ahead as another's clock may be, and at the minute `newest` in any case.
+        """
         first = second // MINUTE
-        last = (int(self._now()) + SKEW_SECONDS) // MINUTE
+        last = max((int(self._now()) + SKEW_SECONDS) // MINUTE, newest)
         for old in [minute for minute in self._minutes if minute < first]:
             del self._minutes[old]
         read = await asyncio.gather(*(self._read(minute) for minute in range(first, last + 1)))
@@ -96,6 +101,9 @@ class WindowReader:
 
     async def _execute(self, statement: PreparedStatement, values: list[bytes]) -> list[Any]:
         self.reads += 1
+        return await self._ask(statement, values)
+
+    async def _ask(self, statement: PreparedStatement, values: list[bytes]) -> list[Any]:
         try:
             return await self._ring.execute(statement, values)
         except OutcomeUnknown as error:  # a read changes nothing: it may simply be asked again
