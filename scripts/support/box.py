@@ -60,7 +60,7 @@ FILES = {
     "etc/apt/sources.list": f"deb {MIRROR} {SUITE} main\n",
     "etc/fstab": "LABEL=root / ext4 errors=remount-ro 0 1\n",
     "etc/hostname": "teracompra\n",
-    "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 teracompra\n::1 localhost\n",
     # As debian/bookworm64 has it.
     "etc/network/interfaces": (
         "auto lo\niface lo inet loopback\n\nallow-hotplug eth0\niface eth0 inet dhcp\n"
