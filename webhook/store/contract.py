@@ -37,6 +37,7 @@ class Store(Protocol):
     async def write(self, batch: Sequence[Event]) -> None:
         """Store all of `batch`, in order of receipt, durably; returning is the promise.
 
+        What was received minutes ago may be refused: readers may have closed that minute's books.
         Raises StoreUnavailable if none of it is stored, OutcomeUnknown if nobody can tell.
         """
 
