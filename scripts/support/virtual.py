@@ -34,12 +34,19 @@ def release(version: str) -> None:
     kit.add_release(KIT, version, architecture(), PYTHON)
 
 
-def keep(archive: str, box: str) -> None:
-    """Keep the Debian packages in the tar file `archive` for machines made from `box`."""
+def keep(folder: Path, box: str, archive: Path) -> None:
+    """Keep the Debian packages in the tar file `archive`, for the kit in `folder` and later ones.
+
+    They are for machines made from `box`. Raises OSError.
+    """
+    _kept(box).mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive) as packages:
-        packages.extractall(_kept(box), filter="data")
+        for member in packages:
+            if file := packages.extractfile(member):
+                with file, (_kept(box) / Path(member.name).name).open("wb") as package:
+                    shutil.copyfileobj(file, package)
     say("kept the Debian packages that it fetched, for the other machines and the next time")
-    _place_debian(KIT, box)
+    _place_debian(folder, box)
 
 
 def architecture() -> str:
