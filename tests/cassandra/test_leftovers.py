@@ -63,7 +63,10 @@ def test_a_node_that_can_not_start_leaves_nothing_and_shows_its_log(tmp_path: Pa
 
 def test_sigkill_of_its_owner_leaves_nothing(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", OWNER, tmp_path], cwd=REPOSITORY, stdout=subprocess.PIPE
+        [sys.executable, "-c", OWNER, tmp_path],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": "scripts"},
+        stdout=subprocess.PIPE,
     ) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline()
