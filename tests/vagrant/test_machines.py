@@ -29,6 +29,7 @@ from webhook.process import REPOSITORY
 from webhook.store.audit import stored_ids
 
 BOX = "teracompra/node"
+PROGRESS = re.compile(r"Progress: \d+%")
 SERVICES = "consul cassandra nomad"
 WELL_SECONDS = 1800.0  # a machine that boots has to itself a thirteenth of a core
 HOURS = 3600
@@ -76,6 +77,8 @@ class Vagrant:
             text=True,
         ) as process:
             for line in process.stdout or ():
+                if PROGRESS.search(line):  # written over again a thousand times
+                    continue
                 lines.append(line)
                 self._show(f"{time.monotonic() - began:6.0f} s  {line.rstrip()}")
         assert code is None or process.returncode == code, "".join(lines[-40:])
