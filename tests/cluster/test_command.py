@@ -121,3 +121,11 @@ def test_status_shows_every_node_and_where_to_look(cluster: Cluster) -> None:
         assert f"{name} " in shown
     leads = " ".join(re.findall("leads (.*)", shown))
     assert sorted(leads.replace(" and", "").split()) == ["Consul", "Nomad"]
+
+
+def test_another_nomad_in_the_environment_is_not_asked(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `env` leaves it in a shell: the node that it names may be dead by now."""
+    monkeypatch.setenv("NOMAD_ADDR", "http://127.0.0.1:1")
+    assert cluster.command("status").stdout.count("nomad ok") == 3
