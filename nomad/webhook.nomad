@@ -92,13 +92,15 @@ job "webhook" {
         interval = "1s"
         timeout  = "1s"
       }
-      # One that says nothing any more is started again. It may be slow, so it has a minute.
+      # One that says nothing any more is started again. It may be slow, so it has a minute. Until the
+      # first look, which comes within 10 s, the other check alone decides.
       check {
-        name     = "is alive"
-        type     = "http"
-        path     = "/health"
-        interval = "10s"
-        timeout  = "8s"
+        name           = "is alive"
+        type           = "http"
+        path           = "/health"
+        interval       = "10s"
+        timeout        = "8s"
+        initial_status = "passing"
 
         check_restart {
           limit = 6
