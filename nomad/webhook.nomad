@@ -62,7 +62,8 @@ job "webhook" {
 
     # A stop, in this order: out of Consul, so that balancers send nothing new; this much later
     # SIGTERM; the drain (WEBHOOK_DRAIN_SECONDS); the exit.
-    shutdown_delay = "3s"
+    # On a busy node a balancer was seen to take 4.3 s to notice.
+    shutdown_delay = "5s"
 
     network {
       port "http" {} # Nomad picks it, and the allocation learns it from its environment
@@ -90,7 +91,9 @@ job "webhook" {
         type     = "http"
         path     = "/ready"
         interval = "1s"
-        timeout  = "1s"
+        timeout  = "2s"
+        # One late answer on a busy node is no reason to send its events elsewhere, or nowhere.
+        failures_before_critical = 2
       }
       # One that says nothing any more is started again. It may be slow, so it has a minute. Until the
       # first look, which comes within 10 s, the other check alone decides.
