@@ -111,7 +111,7 @@ def events(record: Record) -> Chart:
             axes.plot(moments, means, color=strong, linewidth=2, label=label)
         else:
             label = f"{one.name}: {one.rate:,g}/s were asked for"
-            axes.axhline(one.rate, color=ORANGE, linewidth=1.6, label=label)
+            axes.axhline(one.rate, color=ORANGE, linewidth=1.2, zorder=3, label=label)
             label = f"{one.name}, acknowledged each second"
             axes.plot(moments, acked.values, color=strong, linewidth=1.4, label=label)
         failed = figures.per_second(record, one.name, "refused", "unknown")
