@@ -27,7 +27,7 @@ def machine() -> dict[str, str]:
 def commit() -> str:
     """The checkout's commit, `-dirty` where files differ from it; empty outside of one."""
     done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+        ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
