@@ -27,7 +27,7 @@ def test_ctrl_c_ends_the_load_and_yields_a_report(tmp_path: Path) -> None:
     ) as running:
         ledger = directory / "ledger-steady"
         # Until the window has passed, so that the page has its plateau to show.
-        wait_for(lambda: ledger.exists() and ledger.read_bytes().count(b"\n") > 2000, "load", 120)
+        wait_for(lambda: ledger.exists() and ledger.read_bytes().count(b"\n") > 3000, "load", 120)
         running.send_signal(signal.SIGINT)
         output, told = running.communicate(timeout=120)
     assert running.returncode == 0, output + told
