@@ -25,7 +25,7 @@ PHASE = 1000  # events acknowledged before, during and after each fault, at leas
 pytestmark = pytest.mark.long_rounds(5)
 
 LOAD = ("--keep-alive", "--rate", "1000", "--timeout", "30")
-HELD = 25_000  # at most so many events can be unknown: what 1,000/s bring in while nodes hang
+HELD = 40_000  # at most so many events can be unknown: what 1,000/s bring in while nodes hang
 
 
 @pytest.fixture(scope="module")
