@@ -12,10 +12,15 @@ LANES_OUTLIVE_SECONDS = 3600  # the rows of `lanes`, those of `events`
 WRITTEN_KEYSPACE = "teracompra"  # as the file has it
 DATA_CENTRE = "datacenter1"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+UNANSWERED = 75  # a script's exit code; sysexits.h(3head) has it as EX_TEMPFAIL
 
 
 class SchemaError(Exception):
     """It was not applied; the message says why."""
+
+
+class UnansweredError(SchemaError):
+    """The ring did not answer in time. It may do so the next time."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +103,16 @@ def apply_at(hosts: Sequence[str], keyspace: str, replication: int | None, reten
 
     `replication` is 3 unless given, or the number of nodes where there are fewer.
     """
+    from cassandra import OperationTimedOut
     from cassandra.cluster import Cluster, DriverException, NoHostAvailable
     from cassandra.policies import RoundRobinPolicy
 
     cluster = Cluster(
-        hosts, load_balancing_policy=RoundRobinPolicy(), protocol_version=5, connect_timeout=10
+        hosts,
+        load_balancing_policy=RoundRobinPolicy(),
+        protocol_version=5,
+        connect_timeout=10,
+        control_connection_timeout=10,
     )
     try:
         session = cluster.connect()
@@ -114,7 +124,9 @@ def apply_at(hosts: Sequence[str], keyspace: str, replication: int | None, reten
         return "\n".join(apply_schema(session, schema)) or "nothing to do: it is as it should be"
     except NoHostAvailable as error:
         reasons = ", ".join(f"{host}: {reason}" for host, reason in error.errors.items())
-        raise SchemaError(f"no node answers ({reasons})") from error
+        raise UnansweredError(f"no node answers ({reasons})") from error
+    except OperationTimedOut as error:
+        raise UnansweredError(f"no answer in time ({error})") from error
     except DriverException as error:
         raise SchemaError(str(error)) from error
     finally:

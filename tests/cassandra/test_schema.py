@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.schema import Schema, SchemaError, apply_schema
+from support.schema import UNANSWERED, Schema, SchemaError, apply_schema
 from tests.support.ring import CASSANDRA, Ring
 
 MAX_HINT_WINDOW = 3 * 3600
@@ -105,6 +105,6 @@ def test_more_replicas_than_nodes_are_refused(lone_node: Ring) -> None:
 
 def test_a_ring_that_does_not_answer_is_named() -> None:
     refused = script("--hosts", "127.0.0.1")
-    assert refused.returncode == 1
+    assert refused.returncode == UNANSWERED  # another time it may
     assert "no node answers (127.0.0.1" in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -168,6 +168,22 @@ def test_jobs_are_run_and_scaled_as_typed_in_the_login_folder(vagrant: Vagrant) 
     wait_for(lambda: len(look().passing("webhook")) == 3, "three receivers", 900, 2)
 
 
+def test_provisioned_again_nothing_is_changed_or_restarted(vagrant: Vagrant) -> None:
+    vagrant("provision")
+    before = vagrant.pids()
+    said = vagrant("provision")
+    for node in NODES:
+        assert f"{node.name}: nothing changed" in said
+    assert vagrant.pids() == before
+
+
+def test_a_node_comes_back_from_a_reboot(vagrant: Vagrant) -> None:
+    rows = len(set(stored_ids(STORE)))
+    vagrant("reload", "node-3")
+    await_well()
+    assert len(set(stored_ids(STORE))) == rows
+
+
 def test_a_node_is_halted_and_comes_back_under_load(vagrant: Vagrant, tmp_path: Path) -> None:
     """1. Load. 2. `vagrant halt node-2`. 3. `vagrant up node-2`. 4. The load ends.
 
@@ -186,22 +202,6 @@ def test_a_node_is_halted_and_comes_back_under_load(vagrant: Vagrant, tmp_path: 
     settled_counts(DOORS, STORE)
     ids = of_its_runs(outcomes, stored_ids(STORE))
     judged(outcomes, ids, Bounds(acknowledged=600, unknown=len(outcomes)))
-
-
-def test_a_node_comes_back_from_a_reboot(vagrant: Vagrant) -> None:
-    rows = len(set(stored_ids(STORE)))
-    vagrant("reload", "node-3")
-    await_well()
-    assert len(set(stored_ids(STORE))) == rows
-
-
-def test_provisioned_again_nothing_is_changed_or_restarted(vagrant: Vagrant) -> None:
-    vagrant("provision")
-    before = vagrant.pids()
-    said = vagrant("provision")
-    for node in NODES:
-        assert f"{node.name}: nothing changed" in said
-    assert vagrant.pids() == before
 
 
 def test_all_are_halted_and_come_back_by_themselves(vagrant: Vagrant) -> None:
