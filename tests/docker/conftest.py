@@ -24,7 +24,7 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
         return
     root = tmp_path_factory.mktemp("engine") / "root"
     before = network() if shutil.which("iptables-save") and os.geteuid() == 0 else []
-    up = execute(ENGINE, "up", "--root", str(root), seconds=180)
+    up = execute(ENGINE, "up", "--root", str(root), seconds=120)
     if up.returncode == CANNOT:
         pytest.skip(f"no Docker engine can run here: {up.stderr.strip()}")
     assert up.returncode == 0, explain(up)

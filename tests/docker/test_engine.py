@@ -39,6 +39,12 @@ def elsewhere() -> Iterator[list[str]]:
     assert deleted.returncode == 0, explain(deleted)
 
 
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Like `tmp_path` with a shorter name, because sockets are to be below it."""
+    return tmp_path_factory.mktemp("e")
+
+
 def test_help_names_every_verb() -> None:
     done = execute(ENGINE, "--help")
     assert done.returncode == 0, explain(done)
@@ -76,12 +82,20 @@ def test_a_directory_with_other_files_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "mine").exists()
 
 
-def test_a_dockerd_that_cannot_start_shows_its_log(elsewhere: list[str], tmp_path: Path) -> None:
-    root, before = tmp_path / "root", network(*elsewhere)
+def test_a_folder_too_deep_for_sockets_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / ("deep" * 20)
+    done = execute(ENGINE, "up", "--root", str(root))
+    assert done.returncode == 2, explain(done)
+    assert "choose a --root of 66 bytes at most" in done.stderr
+    assert not root.exists()
+
+
+def test_a_dockerd_that_cannot_start_shows_its_log(elsewhere: list[str], folder: Path) -> None:
+    root, before = folder / "root", network(*elsewhere)
     done = execute(
         *(*elsewhere, ENGINE, "up", "--root", str(root), "--", "--storage-driver=none-such"),
         environ=ALONE,
-        seconds=180,
+        seconds=120,
     )
     assert done.returncode == CANNOT, explain(done)
     if "missing" in done.stderr:
@@ -92,16 +106,16 @@ def test_a_dockerd_that_cannot_start_shows_its_log(elsewhere: list[str], tmp_pat
 
 
 def test_down_cleans_up_after_a_killed_engine(
-    docker: Docker, images: Images, elsewhere: list[str], tmp_path: Path
+    docker: Docker, images: Images, elsewhere: list[str], folder: Path
 ) -> None:
-    root, before = tmp_path / "root", network(*elsewhere)
-    up = execute(*elsewhere, ENGINE, "up", "--root", str(root), environ=ALONE, seconds=180)
+    root, before = folder / "root", network(*elsewhere)
+    up = execute(*elsewhere, ENGINE, "up", "--root", str(root), environ=ALONE, seconds=120)
     if up.returncode == CANNOT:
         pytest.skip(f"no private Docker engine can run here: {up.stderr.strip()}")
     assert up.returncode == 0, explain(up)
     try:
         # 1. An engine with a network and a published container that runs.
-        archive = tmp_path / "image.tar"
+        archive = folder / "image.tar"
         docker("save", "--output", str(archive), images.webhook)
         private = Docker({**os.environ, "DOCKER_HOST": f"unix://{root}/docker.sock"})
         private("load", "--input", str(archive))
@@ -113,7 +127,7 @@ def test_down_cleans_up_after_a_killed_engine(
 
         # 2. Another `up` beside it is refused: it would take the bridge away.
         second = execute(
-            *(*elsewhere, ENGINE, "up", "--root", str(tmp_path / "second")), environ=ALONE
+            *(*elsewhere, ENGINE, "up", "--root", str(folder / "second")), environ=ALONE
         )
         assert second.returncode == CANNOT, explain(second)
         assert "dockerd runs already" in second.stderr
