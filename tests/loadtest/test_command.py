@@ -109,8 +109,8 @@ def test_events_of_somebody_else_during_the_run_are_unexpected(
 
 def test_it_warns_when_the_generator_is_the_limit(receiver: Receiver, tmp_path: Path) -> None:
     directory = tmp_path / "report"
-    options = ["--target", receiver.url, "--seconds", "1"]
-    load = ["--rate", "1000000", "--keep-alive", "--batch", "1000"]
+    options = ["--target", receiver.url, "--seconds", "2"]
+    load = ["--rate", "100000", "--keep-alive"]
     ended = script("loadtest", *options, *load, "--report", directory)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "TGIBF fell behind its own schedule" in ended.stderr
