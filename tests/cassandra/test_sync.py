@@ -91,10 +91,20 @@ def injected(ring: Ring, node: int, what: str) -> list[str]:
     return ["-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:{what}", *only]
 
 
+def whole(lines: list[str], number: int) -> str:
+    """The line, after its beginning if other threads' calls came in between."""
+    line = lines[number]
+    thread, call = line.split(maxsplit=1)
+    if not call.startswith("<... "):
+        return line
+    begun = (other for other in lines[number - 1 :: -1] if other.split(maxsplit=1)[0] == thread)
+    return next(begun) + line
+
+
 def is_synced_before_the_answer(lines: list[str], mark: str) -> bool:
     """Whether a sync began after the write with `mark` came in and returned before its answer."""
     received = next(n for n, line in enumerate(lines) if f"'{mark}'" in line)
-    client = re.search(r"\((\d+<[^>]*>)", lines[received])
+    client = re.search(r"\((\d+<[^>]*>)", whole(lines, received))
     assert client is not None, lines[received]
     answer = re.compile(rf"({OUTPUT.replace(',', '|')})\({re.escape(client[1])}")
     sync = re.compile(rf"({SYNCS.replace(',', '|')})\(|p?write(64|v)?\(\d+<[^>]*/CommitLog-")
