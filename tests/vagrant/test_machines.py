@@ -17,10 +17,12 @@ from support.cluster.health import Health, look
 from support.cluster.layout import NODES, TRAFFIC_PORT
 from support.cluster.up import servers_are_well, traffic_is_taken
 from support.namespace import missing as namespaces_missing
+from support.venv import provide_venv
 from support.virtual import fill
 from tests.support.cluster import DOORS, STORE
 from tests.support.generator import Generator
 from tests.support.http import count, request
+from tests.support.scripts import script
 from tests.support.verification import Bounds, judged, of_its_runs, settled_counts
 from tests.support.waiting import wait_for
 from tests.vagrant.libvirt import Libvirt, missing
@@ -32,6 +34,7 @@ BOX = "teracompra/node"
 PROGRESS = re.compile(r"Progress: \d+%")
 SERVICES = "consul cassandra nomad"
 WELL_SECONDS = 1800.0  # a machine that boots has to itself a thirteenth of a core
+LOAD_MINUTES = "15"
 HOURS = 3600
 REASON = namespaces_missing() or missing()
 
@@ -112,6 +115,7 @@ def show(request: pytest.FixtureRequest) -> Show:
 def vagrant(box: Path, tmp_path_factory: pytest.TempPathFactory, show: Show) -> Iterator[Vagrant]:
     """Vagrant with the box, and with all that nodes run in the cache."""
     folder = tmp_path_factory.mktemp("vagrant")
+    provide_venv("loadtest")  # for the load test, which has no network to fetch it from
     fill(folder / "kit", "a box that nobody has")
     (folder / "libvirt").mkdir()
     with Libvirt(folder / "libvirt") as libvirt, libvirt.network():
@@ -166,6 +170,20 @@ def test_jobs_are_run_and_scaled_as_typed_in_the_login_folder(vagrant: Vagrant) 
     wait_for(lambda: count(DOORS[2]).events == before.events + acked, "acked == counted", 60, 1)
     vagrant.ssh("node-1", "nomad job scale webhook 3")
     wait_for(lambda: len(look().passing("webhook")) == 3, "three receivers", 900, 2)
+
+
+def test_a_load_test_is_valid_and_leaves_its_report(
+    vagrant: Vagrant,
+    tmp_path: Path,
+    show: Show,  # noqa: ARG001
+) -> None:
+    directory = tmp_path / "report"
+    load = ["--rate", "20", "--minutes", LOAD_MINUTES, "--scale", "240:2,480:3"]
+    ended = script("loadtest", "--target", "vagrant", *load, "--report", directory, seconds=HOURS)
+    show(ended.stdout)
+    show(ended.stderr)
+    show(f"the report is in {directory}")
+    assert ended.returncode == 0
 
 
 def test_provisioned_again_nothing_is_changed_or_restarted(vagrant: Vagrant) -> None:
