@@ -6,8 +6,8 @@ service {
   check {
     name     = "Cassandra takes clients"
     args     = ["/opt/teracompra/scripts/node/check-cql"]
-    interval = "3s"
-    timeout  = "5s"
+    interval = "10s" # a Python each time
+    timeout  = "8s"
   }
 }
 
