@@ -34,7 +34,7 @@ BOX = "teracompra/node"
 PROGRESS = re.compile(r"Progress: \d+%")
 SERVICES = "consul cassandra nomad"
 WELL_SECONDS = 1800.0  # a machine that boots has to itself a thirteenth of a core
-LOAD_MINUTES = "15"
+LOAD_MINUTES = "10"
 HOURS = 3600
 REASON = namespaces_missing() or missing()
 
@@ -136,7 +136,7 @@ def await_well() -> None:
 
 def test_up_ends_with_three_nodes_that_are_well(vagrant: Vagrant) -> None:
     said = vagrant("up")
-    assert well(look())
+    await_well()  # a check that was late for once is no illness of the machine
     assert f"webhook    {NODES[0].url(TRAFFIC_PORT)}/" in said
     for node in NODES:
         assert re.search(rf"==> {node.name}: Machine booted and ready", said)
@@ -178,7 +178,7 @@ def test_a_load_test_is_valid_and_leaves_its_report(
     show: Show,  # noqa: ARG001
 ) -> None:
     directory = tmp_path / "report"
-    load = ["--rate", "20", "--minutes", LOAD_MINUTES, "--scale", "240:2,480:3"]
+    load = ["--rate", "20", "--minutes", LOAD_MINUTES, "--scale", "180:2,360:3"]
     ended = script("loadtest", "--target", "vagrant", *load, "--report", directory, seconds=HOURS)
     show(ended.stdout)
     show(ended.stderr)
