@@ -173,9 +173,9 @@ def test_jobs_are_run_and_scaled_as_typed_in_the_login_folder(vagrant: Vagrant) 
 
 
 def test_a_load_test_is_valid_and_leaves_its_report(
-    vagrant: Vagrant,
+    vagrant: Vagrant,  # noqa: ARG001
     tmp_path: Path,
-    show: Show,  # noqa: ARG001
+    show: Show,
 ) -> None:
     directory = tmp_path / "report"
     load = ["--rate", "20", "--minutes", LOAD_MINUTES, "--scale", "180:2,360:3"]
