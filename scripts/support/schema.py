@@ -1,5 +1,6 @@
 """Applies `cassandra/schema.cql`, again and again without harm, and its three settings."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ LANES_OUTLIVE_SECONDS = 3600  # the rows of `lanes`, those of `events`
 WRITTEN_KEYSPACE = "teracompra"  # as the file has it
 DATA_CENTRE = "datacenter1"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
-UNANSWERED = 75  # a script's exit code; sysexits.h(3head) has it as EX_TEMPFAIL
+UNANSWERED = os.EX_TEMPFAIL  # a script's exit code
 
 
 class SchemaError(Exception):

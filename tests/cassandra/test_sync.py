@@ -97,8 +97,8 @@ def whole(lines: list[str], number: int) -> str:
     thread, call = line.split(maxsplit=1)
     if not call.startswith("<... "):
         return line
-    begun = (other for other in lines[number - 1 :: -1] if other.split(maxsplit=1)[0] == thread)
-    return next(begun) + line
+    before = reversed(lines[:number])
+    return next(other for other in before if other.split(maxsplit=1)[0] == thread) + line
 
 
 def is_synced_before_the_answer(lines: list[str], mark: str) -> bool:
