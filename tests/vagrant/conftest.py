@@ -17,6 +17,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="the tests that boot machines, too: an hour",
     )
+    parser.addoption(
+        "--load-minutes",
+        type=int,
+        default=10,
+        metavar="N",
+        help="how long the load test of machines takes (default: %(default)s)",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +34,13 @@ def box(request: pytest.FixtureRequest) -> Path:
     command = [str(REPOSITORY / "scripts" / "box"), "build"]
     built = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return Path(built.stdout.strip())
+
+
+@pytest.fixture
+def load_minutes(request: pytest.FixtureRequest) -> int:
+    """How long the load test of machines takes, in minutes."""
+    minutes: int = request.config.getoption("--load-minutes", default=10)
+    return minutes
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,6 @@ BOX = "teracompra/node"
 PROGRESS = re.compile(r"Progress: \d+%")
 SERVICES = "consul cassandra nomad"
 WELL_SECONDS = 1800.0  # a machine that boots has to itself a thirteenth of a core
-LOAD_MINUTES = "10"
 HOURS = 3600
 REASON = namespaces_missing() or missing()
 
@@ -201,11 +200,13 @@ def test_jobs_are_run_and_scaled_as_typed_in_the_login_folder(vagrant: Vagrant, 
 
 def test_a_load_test_is_valid_and_leaves_its_report(
     vagrant: Vagrant,  # noqa: ARG001
+    load_minutes: int,
     tmp_path: Path,
     show: Show,
 ) -> None:
     directory = tmp_path / "report"
-    load = ["--rate", "20", "--minutes", LOAD_MINUTES, "--scale", "180:2,360:3"]
+    scale = f"{load_minutes * 18}:2,{load_minutes * 36}:3"  # after 3 and 6 tenths of the time
+    load = ["--rate", "20", "--minutes", str(load_minutes), "--scale", scale]
     ended = script("loadtest", "--target", "vagrant", *load, "--report", directory, seconds=HOURS)
     show(ended.stdout)
     show(ended.stderr)
