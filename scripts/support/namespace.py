@@ -237,10 +237,10 @@ class LastingSwitch(Bridge, LastingMachine):
 def children(pid: int) -> list[int]:
     """The processes that `pid` has started and that run."""
     try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        texts = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/children")]
     except (FileNotFoundError, ProcessLookupError):
         return []
-    return [int(child) for child in text.split()]
+    return [int(child) for text in texts for child in text.split()]
 
 
 def signal_process(pid: int, number: signal.Signals) -> None:

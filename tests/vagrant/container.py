@@ -101,6 +101,13 @@ class Container:
         """What a command that must succeed prints."""
         return self.run(command).stdout.strip()
 
+    def power_off(self, seconds: float) -> None:
+        """Shut it down as a halt of a virtual machine does, within so many seconds."""
+        self.run("systemctl poweroff", code=None)
+        process = self._process
+        assert process is not None
+        wait_for(lambda: process.poll() is not None, "the end of its shutdown", seconds, 0.2)
+
     def _find_first(self) -> int:
         """systemd, by its number on this machine: below nsenter, env and systemd-nspawn."""
         assert self._process is not None

@@ -12,7 +12,10 @@ from webhook.store.cassandra.ring import Ring
 from webhook.store.cassandra.url import RingSettings
 from webhook.store.contract import StartError, StoreUnavailable
 
-ROWS_A_PAGE = 20  # a row is a write, and may be of some megabytes
+# A row is a write, of one event or of some megabytes: pages grow while their bodies stay small.
+FIRST_ROWS = 20
+MOST_ROWS = 100
+PAGE_BYTES = 4 << 20
 SCAN_SECONDS = 60.0
 
 
@@ -22,15 +25,23 @@ def rows(url: str) -> Iterator[tuple[int, str]]:
     Read by quorum, a few writes at a time. Raises StartError if the ring can't be read.
     """
     settings = RingSettings.from_url(url)
+    query = f"SELECT events FROM {settings.keyspace}.events"  # noqa: S608
+    size, state = FIRST_ROWS, None
     with _session(settings) as session:
-        statement = SimpleStatement(
-            f"SELECT events FROM {settings.keyspace}.events",  # noqa: S608
-            consistency_level=ConsistencyLevel.QUORUM,
-            fetch_size=ROWS_A_PAGE,
-        )
-        for write in session.execute(statement, timeout=SCAN_SECONDS):
-            for event in write.events or ():
-                yield event.received_at, event.body
+        while True:
+            statement = SimpleStatement(
+                query, consistency_level=ConsistencyLevel.QUORUM, fetch_size=size
+            )
+            page = session.execute(statement, timeout=SCAN_SECONDS, paging_state=state)
+            length = 0
+            for write in page.current_rows:
+                for event in write.events or ():
+                    length += len(event.body)
+                    yield event.received_at, event.body
+            state = page.paging_state
+            if state is None:
+                return
+            size = min(2 * size, MOST_ROWS) if length < PAGE_BYTES / 2 else FIRST_ROWS
 
 
 @contextmanager
