@@ -205,7 +205,7 @@ def test_a_load_test_is_valid_and_leaves_its_report(
     show: Show,
 ) -> None:
     directory = tmp_path / "report"
-    scale = f"{load_minutes * 18}:2,{load_minutes * 36}:3"  # after 3 and 6 tenths of the time
+    scale = f"{load_minutes * 18}:4,{load_minutes * 36}:2"  # after 3 and 6 tenths of the time
     load = ["--rate", "20", "--minutes", str(load_minutes), "--scale", scale]
     ended = script("loadtest", "--target", "vagrant", *load, "--report", directory, seconds=HOURS)
     show(ended.stdout)
