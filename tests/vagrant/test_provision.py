@@ -21,7 +21,7 @@ from tests.vagrant.summary import figure, is_whole
 PROVISION = "/opt/teracompra/scripts/node/provision"
 SERVICES = ("consul", "cassandra", "nomad")
 ALONE = "not there yet: node-2, node-3"
-HALT_SECONDS = 80.0  # systemd alone waits 90 for processes that take no SIGTERM
+HALT_SECONDS = 80.0  # systemd waits 90 for processes that stay after SIGTERM
 
 REASON = namespaces_missing() or missing()
 
@@ -194,7 +194,7 @@ def test_three_machines_become_a_cluster(disk: Disk, kit: Path) -> None:
     5. A machine is shut down.
 
     Result: the last one has made it a cluster, which counts what it has stored; and nothing is
-    restarted. The one that goes down ends its allocations, and does not wait for Nomad's helpers.
+    restarted. The one that goes down ends its allocations, and does not wait for Nomad's executors.
     """
     with Switch("switch") as switch, ExitStack() as stack:
         nodes = [stack.enter_context(plugged(switch, disk, kit, number)) for number in (1, 2, 3)]
