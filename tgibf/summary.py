@@ -53,7 +53,7 @@ class Summary:
                 "unknown": self.unknown,
                 "errors": dict(self.errors),
                 "events_per_second": round(self.events_per_second, 3),
-                "seconds": round(self.seconds, 3),
+                "seconds": round(self.seconds, 6),
                 "latency_ms": {
                     "p50": latency.p50,
                     "p99": latency.p99,

@@ -116,7 +116,7 @@ def test_the_json_summary() -> None:
     summary = json.loads(run.out)
     latency = summary.pop("latency_ms")
     seconds = summary.pop("seconds")
-    assert summary.pop("events_per_second") == pytest.approx(50 / seconds, rel=0.1)
+    assert summary.pop("events_per_second") == pytest.approx(50 / seconds, rel=0.01)
     assert 0 < latency["p50"] <= latency["p99"] <= latency["p99_9"] <= latency["max"]
     assert summary == {
         "mode": "burst",
