@@ -43,8 +43,9 @@ class Scaling:
         for step in self._steps:
             if self._over.wait(max(0.0, began + step.second - time.monotonic())):
                 return
+            asked = round(time.time(), 3)  # the answer may take a while
             outcome = "" if self._scale(step.count) else ": refused"
-            self.marks.append(Mark(round(time.time(), 3), f"scale to {step.count}{outcome}"))
+            self.marks.append(Mark(asked, f"scale to {step.count}{outcome}"))
 
     def _scale(self, count: int) -> bool:
         """Ask until it is taken; whether it was."""
