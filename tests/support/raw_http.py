@@ -1,6 +1,7 @@
 """HTTP by hand over a socket, for what a well-behaved client can't do."""
 
 import json
+import select
 import socket
 from dataclasses import dataclass
 from types import TracebackType
@@ -55,6 +56,10 @@ class RawConnection:
             headers[name.lower()] = value.strip()
         body = self._input.read(int(headers.get("content-length", 0)))
         return RawAnswer(version, int(status), headers, body)
+
+    def stays_open(self, seconds: float) -> bool:
+        """Whether the server leaves it open for so long, and sends nothing."""
+        return not select.select([self.socket], [], [], seconds)[0]
 
     def at_end(self) -> bool:
         """Whether the server has closed, in order, with nothing more to read. Waits for it."""

@@ -118,6 +118,23 @@ def test_while_draining_what_arrives_is_stored_and_answered_with_close(
     assert rows(store_path) >= 4
 
 
+def test_while_draining_a_quiet_connection_is_not_closed_under_a_request(store_path: Path) -> None:
+    """A request may be on its way: behind a balancer, over a slow network, from a busy client."""
+    receiver = Receiver(store_path, drain_seconds=20).start()
+    with RawConnection(receiver.port) as kept:
+        kept.send(post(EVENT))
+        assert kept.answer().status == 200
+        receiver.terminate()
+        wait_for(lambda: "draining" in receiver.log, "draining")
+        assert kept.stays_open(3)
+        kept.send(post(EVENT))
+        answer = kept.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert kept.at_end()
+    assert receiver.wait(10) == 0, "it waits for nobody any more"
+    assert rows(store_path) == 2
+
+
 def test_the_drain_is_bounded(store_path: Path) -> None:
     receiver = Receiver(store_path, drain_seconds=1).start()
     with RawConnection(receiver.port) as raw:
@@ -143,6 +160,28 @@ def test_a_connection_is_closed_politely_after_its_age(store_path: Path) -> None
             assert raw.at_end()
         assert time.monotonic() - began >= 1
         assert answers == receiver.count()
+
+
+def test_a_quiet_connection_past_its_age_is_not_closed_under_a_request(store_path: Path) -> None:
+    with (
+        Receiver(store_path, connection_age_seconds=1) as receiver,
+        RawConnection(receiver.port) as raw,
+    ):
+        raw.send(post(EVENT))
+        assert raw.answer().status == 200
+        assert raw.stays_open(7)
+        raw.send(post(EVENT))
+        answer = raw.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert raw.at_end()
+
+
+def test_an_idle_connection_is_closed_after_the_documented_time(store_path: Path) -> None:
+    with Receiver(store_path, idle_seconds=2) as receiver, RawConnection(receiver.port) as raw:
+        raw.send(post(EVENT))
+        assert raw.answer().status == 200
+        assert raw.stays_open(1.9)
+        assert raw.at_end()
 
 
 def test_an_ipv6_address(store_path: Path) -> None:

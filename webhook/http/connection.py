@@ -6,6 +6,10 @@ The life of a connection: it reads until it must not serve another request (`_st
 or we said close, or the input is malformed), sends what it owes, and is closed. Where the client
 may still be sending, it lingers: a FIN at once, and what arrives is thrown away for a moment,
 because closing a socket with unread input would reset it and take the answer along.
+
+Nothing is closed under a request that may be on its way: whether for its age or for a drain, a
+kept-alive connection ends with an answer that says `Connection: close`. Without any request it ends
+when it has been idle for `idle_seconds`, or with the drain.
 """
 
 import logging
@@ -33,8 +37,6 @@ SLICE_BYTES = 1 << 12  # of input between two looks at those bounds
 REQUESTS_A_TURN = 64  # then other connections get theirs
 UNANSWERED_SECONDS = 60.0  # longer than any request takes
 LINGER_SECONDS = 2.0
-QUIET_SECONDS = 5.0  # idle for this long, a kept-alive connection past its age is closed
-DRAIN_QUIET_SECONDS = 1.0  # the same while draining
 
 
 class Connection:
@@ -298,17 +300,16 @@ class Connection:
             if now - since > allowed:
                 detail = f"the request was not complete after {allowed:g} s"
                 self._refuse(Problem(HTTPStatus.REQUEST_TIMEOUT, detail))
-        elif now - self._quiet_since > self._quiet_allowed(now):
+        elif now - self._quiet_since > self._quiet_allowed():
             self.lose()
 
-    def _quiet_allowed(self, now: float) -> float:
-        """How long the connection may be quiet."""
-        if self._exchanges:
-            return UNANSWERED_SECONDS
-        allowed = self._server.limits.idle_seconds
-        if self._server.draining:
-            return min(allowed, DRAIN_QUIET_SECONDS)
-        return min(allowed, QUIET_SECONDS) if now >= self._retire_at else allowed
+    def _quiet_allowed(self) -> float:
+        """How long the connection may be quiet.
+
+        Neither its age nor a drain makes that shorter: a request may be on its way, and a close
+        would meet it. A connection that must end is told so with its next answer.
+        """
+        return UNANSWERED_SECONDS if self._exchanges else self._server.limits.idle_seconds
 
     def _finish(self) -> None:
         """All that was owed is sent: close, politely where the client may still be sending."""
