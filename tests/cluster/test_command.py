@@ -113,6 +113,17 @@ def test_up_again_changes_nothing(cluster: Cluster) -> None:
     settled_counts(cluster.everywhere(), STORE)
 
 
+def test_after_up_a_job_can_be_scaled(cluster: Cluster) -> None:
+    """Nomad refuses to scale a job with a deployment under way, so `up` waits for its end."""
+    count = cluster.count()
+    cluster.scale(count + 1)
+    cluster.up()
+    cluster.nomad("job", "scale", "-detach", "webhook", str(count))
+    cluster.up()
+    cluster.nomad("job", "scale", "-detach", "webhook", str(count + 1))
+    cluster.scale(count)
+
+
 def test_status_shows_every_node_and_where_to_look(cluster: Cluster) -> None:
     shown = cluster.command("status").stdout
     for number in (1, 2, 3):

@@ -205,7 +205,7 @@ def test_three_machines_become_a_cluster(disk: Disk, kit: Path) -> None:
         assert "not there yet: node-3" in said[1]
         assert "all nodes are well" in said[2]
         first = nodes[0]
-        wait_for(lambda: scaled(first, 3), "the deployment's end", 60, 1)
+        assert scaled(first, 3)
         options = "-var mode=steady -var rate=200 -var seconds=10"
         first.run(f"su - vagrant -c 'nomad job run {options} tgibf.nomad'")
         wait_for(lambda: is_whole(log(first)), "TGIBF's end", 120, 1)

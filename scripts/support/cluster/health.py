@@ -12,6 +12,7 @@ import requests
 from support.cluster.layout import CONSUL_PORT, NODES, NOMAD_PORT, Node
 
 ASK_SECONDS = 2
+DEPLOYING = {"initializing", "pending", "running", "unblocking"}
 
 T = TypeVar("T")
 
@@ -38,6 +39,8 @@ class Health:
     clients: set[str] = field(default_factory=set)
     """Nodes that Nomad may place allocations on."""
     nomad_leader: str = ""
+    deploying: set[str] = field(default_factory=set)
+    """Jobs with a deployment under way, for which Nomad refuses to scale them."""
     services: dict[str, list[Instance]] = field(default_factory=dict)
 
     def passing(self, service: str) -> list[Instance]:
@@ -127,6 +130,9 @@ def _ask_nomad(client: Any, health: Health) -> None:
         one["Name"]
         for one in client.nodes.get_nodes()
         if one["Status"] == "ready" and one["SchedulingEligibility"] == "eligible"
+    }
+    health.deploying = {
+        one["JobID"] for one in client.deployments.get_deployments() if one["Status"] in DEPLOYING
     }
 
 

@@ -65,7 +65,7 @@ def serve(kind: Kind, display: Display) -> None:
     _apply_schema(kind)
     for job in ("fabio", "webhook"):
         jobs.submit(job)
-    _wait(kind, display, traffic_is_taken, "Fabio and the webhook")
+    _wait(kind, display, is_ready, "Fabio and the webhook")
 
 
 def _refuse_memory() -> None:
@@ -131,6 +131,11 @@ def traffic_is_taken(health: Health) -> bool:
     if health.nodes_with("fabio") != NAMES or not health.passing("webhook"):
         return False
     return all(_answers(f"{node.url(TRAFFIC_PORT)}/ready") for node in NODES)
+
+
+def is_ready(health: Health) -> bool:
+    """Whether events are taken, and whoever scales a job now is not told to come back later."""
+    return not health.deploying and traffic_is_taken(health)
 
 
 def _answers(url: str) -> bool:
