@@ -1,11 +1,17 @@
 """Fixtures for all tests."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.receiver import Receiver
+from tests.support.ring import Ring
+from tests.support.rings import SharedRings
+from tests.support.staging import words
+
+INHERITED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,12 +28,61 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure() -> None:
+    """What a shell's background, nohup or cron may have left to this process, and so to children.
+
+    A signal that was ignored at a process's start is ignored by its children too.
+    """
+    for number in INHERITED:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            own = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, own)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INHERITED)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those who share a ring follow each other, so that it is started once."""
+    items.sort(key=_ring)
+
+
+def _ring(item: pytest.Item) -> int:
+    names = words(item)
+    shared = [name for name in ("lone_node", "three_nodes", "rings") if name in names]
+    return ["", "lone_node", "three_nodes", "rings"].index(shared[0] if shared else "")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that asks for `round_` runs once, and with `--long` as often as its mark says."""
     if "round_" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("long_rounds")
         rounds = mark.args[0] if mark and metafunc.config.getoption("--long") else 1
         metafunc.parametrize("round_", range(1, rounds + 1))
+
+
+@pytest.fixture(scope="session")
+def rings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedRings]:
+    """Rings of real nodes, one at a time."""
+    shared = SharedRings(lambda: tmp_path_factory.mktemp("ring"))
+    yield shared
+    shared.end()
+
+
+@pytest.fixture
+def lone_node(rings: SharedRings) -> Ring:
+    """A ring of one node, without the schema."""
+    return rings.of(1)
+
+
+@pytest.fixture
+def three_nodes(rings: SharedRings) -> Ring:
+    """A ring of three nodes, without the schema."""
+    return rings.of(3)
+
+
+@pytest.fixture
+def no_shared_ring(rings: SharedRings) -> None:
+    """The addresses are free for a ring of the test's own."""
+    rings.end()
 
 
 @pytest.fixture

@@ -13,17 +13,26 @@ def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def install(packages: list[str]) -> None:
-    """Install `packages`. Raises CalledProcessError."""
+def install(packages: list[str], *, patient: bool = False) -> None:
+    """Install `packages`; `patient` leaves the processor to others, and no Ctrl-C cuts it short.
+
+    Raises CalledProcessError.
+    """
     say(f"installing Debian packages: {' '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], check=True, env=environment)
-    subprocess.run(
+    prefix = ["nice", "-n", "10"] if patient else []
+    for command in (
+        ["apt-get", "update", "-qq"],
         ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
-        check=True,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-    )
+    ):
+        subprocess.run(
+            [*prefix, *command],
+            check=True,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=patient,
+        )
 
 
 def provide(commands: Mapping[str, str]) -> None:

@@ -26,6 +26,7 @@ from support.cache import cache
 from support.debian import can_install, install
 from support.fetch import FetchError, fetch
 from support.folder import make_folder
+from support.guarded import guarded
 from support.say import say
 
 VERSION = "1.26.8"
@@ -39,15 +40,6 @@ SHOW_EVERY_SECONDS = 5.0
 LINES_SHOWN = 20
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # Go's names of what others call so
 COMPILER_PACKAGES = ["gcc", "libc6-dev"]
-# Runs a command; ends it, and all that it started, when standard input does: with the script.
-GUARDED = """
-exec 3<&0
-{ read -r line <&3; kill -KILL 0; } &
-"$@" </dev/null 3<&-
-code=$?
-kill $!
-exit $code
-"""
 
 
 @dataclass(frozen=True)
@@ -223,7 +215,7 @@ def _run(
     with (
         log.open("w") as output,
         subprocess.Popen(
-            ["sh", "-c", GUARDED, "sh", *command],
+            guarded(command),
             cwd=folder,
             env=environment,
             stdin=subprocess.PIPE,

@@ -13,8 +13,15 @@ from tests.support.ring import Ring
 from tests.support.waiting import wait_for
 
 REFUSED = (Unavailable, WriteTimeout, OperationTimedOut, NoHostAvailable)
-INSERT = "INSERT INTO faults.lanes (minute, lane) VALUES (%s, %s)"
-SELECT = "SELECT lane FROM faults.lanes WHERE minute = %s AND lane = %s"
+KEYSPACE = "faults"
+INSERT = f"INSERT INTO {KEYSPACE}.lanes (minute, lane) VALUES (%s, %s)"
+SELECT = f"SELECT lane FROM {KEYSPACE}.lanes WHERE minute = %s AND lane = %s"
+
+
+@pytest.fixture(autouse=True)
+def schema(three_nodes: Ring) -> None:
+    """The tables; a second time there is nothing to do."""
+    three_nodes.apply_schema(KEYSPACE)
 
 
 def write(ring: Ring, node: int, level: str) -> tuple[int, uuid.UUID]:

@@ -12,6 +12,8 @@ from tests.support.ring import HOST, INTERFACE, SHORT_LIVED, Ring, RingError
 from tests.support.waiting import wait_for
 from webhook.process import REPOSITORY
 
+pytestmark = pytest.mark.usefixtures("no_shared_ring")
+
 OWNER = """
 import sys, time
 from pathlib import Path

@@ -18,6 +18,7 @@ from cassandra.cluster import NoHostAvailable
 from cassandra.query import SimpleStatement
 
 from tests.support.ring import SHORT_LIVED, Ring
+from tests.support.rings import SharedRings
 from tests.support.strace import needs_strace
 from tests.support.waiting import wait_for
 
@@ -129,8 +130,9 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def ring(mode: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ring]:
+def ring(mode: str, rings: SharedRings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ring]:
     """A ring of two nodes, both of which a quorum needs."""
+    rings.end()
     directory = tmp_path_factory.mktemp("ring")
     with Ring(directory, 2, settings=MODES[mode], jvm_options=SHORT_LIVED) as running:
         running.apply_schema("synced", replication=2)

@@ -28,10 +28,9 @@ LOAD = ("--keep-alive", "--rate", "1000", "--timeout", "30")
 HELD = 40_000  # at most so many events can be unknown: what 1,000/s bring in while nodes hang
 
 
-@pytest.fixture(scope="module")
-def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ring]:
-    with Ring(tmp_path_factory.mktemp("ring"), nodes=3) as ring:
-        yield ring
+@pytest.fixture
+def ring(three_nodes: Ring) -> Ring:
+    return three_nodes
 
 
 @dataclass

@@ -15,6 +15,8 @@ from tests.support.browser import Witness
 from tests.support.processes import processes_with
 from tests.support.scripts import figure, script
 
+pytestmark = pytest.mark.browser  # all of them, so that the minute of load is run once
+
 SECONDS = 60
 WINDOW = 20  # passes twice
 RATE = 100

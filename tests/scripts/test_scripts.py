@@ -94,7 +94,8 @@ def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path: Path, number: sign
         (["demo", "--seconds", "soon"], "1 to 1700"),
         (["demo", "--keep", "/proc"], "does not exist"),
         (["verify", "/nowhere", "sqlite:////nowhere"], "No such file"),
-        (["test", "everything"], "invalid choice"),
+        (["test", "everything"], "not found: everything"),
+        (["test", "everything"], "suites: all, quick"),
     ],
 )
 def test_bad_arguments_are_explained(arguments: list[str], words: str) -> None:

@@ -1,6 +1,5 @@
 """What only the Cassandra store must do: come and go with its ring, refuse what is too much."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from webhook.store.audit import stored
 RECOVERY_SECONDS = 10
 
 
+@pytest.mark.usefixtures("no_shared_ring")
 def test_the_receiver_may_be_there_before_the_ring_and_before_the_schema(tmp_path: Path) -> None:
     ring = Ring(tmp_path)
     url = f"cassandra://{ring.hosts[0]}/early"
@@ -33,10 +33,9 @@ def test_the_receiver_may_be_there_before_the_ring_and_before_the_schema(tmp_pat
             assert receiver.count() == len(stored(url)) == 10
 
 
-@pytest.fixture(scope="module")
-def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ring]:
-    with Ring(tmp_path_factory.mktemp("ring")) as ring:
-        yield ring
+@pytest.fixture
+def ring(lone_node: Ring) -> Ring:
+    return lone_node
 
 
 def test_the_whole_ring_goes_and_comes_back(ring: Ring) -> None:

@@ -6,12 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 
 from tests.support.receiver import Receiver
 from tests.support.ring import Ring
 from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.usefixtures("no_shared_ring")
 
 
 class LockedRing(Ring):

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.ring import Ring
 from tests.support.stores import new_store
 from webhook.events import Event
 from webhook.store import Store, StoreUnavailable, open_store
@@ -44,24 +43,19 @@ class StoreUnderTest:
         return [body for _, body in stored(self.url)]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "cassandra-1-node", "cassandra-3-nodes"])
-def ring(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Ring | None]:
-    """A ring for the kinds that need one."""
-    if request.param == "sqlite":
-        yield None
-        return
-    with Ring(tmp_path_factory.mktemp("ring"), nodes=int(request.param.split("-")[1])) as ring:
-        yield ring
+KINDS = [
+    pytest.param("", id="sqlite"),
+    pytest.param("lone_node", id="cassandra-1-node", marks=pytest.mark.ring("lone_node")),
+    pytest.param("three_nodes", id="cassandra-3-nodes", marks=pytest.mark.ring("three_nodes")),
+]
 
 
-@pytest.fixture
-def kind(ring: Ring | None, tmp_path: Path) -> StoreUnderTest:
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> StoreUnderTest:
     """A new and empty store."""
-    if ring is None:
+    if not request.param:
         return StoreUnderTest(f"sqlite:///{tmp_path / 'events.db'}")
-    return StoreUnderTest(new_store(ring))
+    return StoreUnderTest(new_store(request.getfixturevalue(request.param)))
 
 
 async def healthy(store: Store) -> None:

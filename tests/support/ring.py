@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 import unittest
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -73,6 +74,7 @@ class Node:
         self.process: subprocess.Popen[bytes] | None = None
         self.traced = False
         self.paused = False
+        self.parted = False
 
     @property
     def pid(self) -> int:
@@ -274,16 +276,32 @@ class Ring:
             raise RingError(f"nodetool {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
 
+    def restore(self) -> None:
+        """Undo what was done to the nodes; returns when the ring is whole."""
+        hurt = [n for n, node in self.nodes.items() if node.parted or node.paused]
+        ended = [n for n in self.nodes if not self.runs(n)]
+        for number in hurt:
+            self.heal(number)
+            if self.runs(number):
+                self.resume(number)
+        for number in ended:
+            self.nodes[number].process = None
+            self.start_node(number)
+        if hurt or ended:
+            self.wait_up()
+
     # The network
 
     def cut(self, number: int) -> None:
         """Part a node from the other nodes, silently, both ways; clients still reach it."""
+        self.nodes[number].parted = True
         for node, other in self._pairs(number):
             neighbour = ["ip", "neighbour", "replace", other.host, "lladdr", NOWHERE]
             node.machine.must(*neighbour, "nud", "permanent", "dev", "eth1")
 
     def heal(self, number: int) -> None:
         """Undo `cut` and `isolate`."""
+        self.nodes[number].parted = False
         self._switch.cable(self.nodes[number].machine, "up")
         for node, other in self._pairs(number):
             shown = node.machine.must("ip", "neighbour", "show", other.host)
@@ -292,6 +310,7 @@ class Ring:
 
     def isolate(self, number: int) -> None:
         """Pull a node's cable: nobody reaches it."""
+        self.nodes[number].parted = True
         self._switch.cable(self.nodes[number].machine, "down")
 
     def _pairs(self, number: int) -> Iterator[tuple[Node, Node]]:
@@ -328,6 +347,12 @@ class Ring:
         schema = Schema(keyspace, replication or len(self.nodes), **settings)
         with self.session() as session:
             apply_schema(session, schema)
+
+    def new_keyspace(self) -> str:
+        """The name of a new keyspace with its tables."""
+        keyspace = f"test_{uuid.uuid4().hex[:12]}"
+        self.apply_schema(keyspace)
+        return keyspace
 
     def wait_up(self, *numbers: int, seconds: float = START_SECONDS) -> None:
         """Return when these nodes, or all that run, take clients and hold each other for alive."""

@@ -14,6 +14,8 @@ from tests.support.consul import NODE, Consul
 from tests.support.receiver import Receiver
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.consul
+
 # What Nomad calls the service of an allocation, and its short id of that allocation.
 OF_NOMAD = "_nomad-task-8f2c1a07-b095-d64e-f241-23860da1375f-group-webhook-webhook-http"
 SHORT_ID = "8f2c1a07"

@@ -1,0 +1,21 @@
+"""Commands that end with whoever started them, whichever way that one ends."""
+
+from collections.abc import Sequence
+
+# Runs a command; ends it, and all that it started, when standard input does: with its owner.
+SCRIPT = """
+exec 3<&0
+{ read -r line <&3; kill -KILL 0; } &
+"$@" </dev/null 3<&-
+code=$?
+kill $!
+exit $code
+"""
+
+
+def guarded(command: Sequence[str]) -> list[str]:
+    """The command that runs `command` guarded.
+
+    Start it with a pipe as its standard input, and in a process group of its own.
+    """
+    return ["sh", "-c", SCRIPT, "sh", *command]

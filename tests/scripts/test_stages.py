@@ -1,0 +1,165 @@
+"""scripts/test: which test is in which stage, and what a run of stages says."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+import pytest
+
+from support.plan import Plan
+from support.stages import (
+    STAGES,
+    SUITES,
+    clock,
+    missing_commands,
+    on_other_python,
+    stage_of,
+)
+from webhook.process import REPOSITORY
+
+TESTS = REPOSITORY / "tests"
+COPIED = ("requirements", "scripts", "tgibf", "webhook", "pyproject.toml")
+PASSES = "def test_it() -> None:\n    pass\n"
+FAILS = "def test_it() -> None:\n    assert not 'well'\n"
+SKIPS = "import pytest\ndef test_it() -> None:\n    pytest.skip('no moon tonight')\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "words", "stage"),
+    [
+        ("unit/test_window.py", [], "unit"),
+        ("webhook/test_routes.py", ["receiver", "tmp_path"], "receiver"),
+        ("store/test_contract.py", ["kind"], "receiver"),
+        ("store/test_contract.py", ["kind", "ring", "lone_node"], "ring"),
+        ("browser/test_live_page.py", ["page", "browser"], "browser"),
+        ("cluster/test_browser.py", ["page", "browser", "running_cluster"], "cluster"),
+        ("browser/test_allocations.py", ["page", "browser", "consul"], "consul"),
+    ],
+)
+def test_a_test_is_where_the_most_of_what_it_needs_is(
+    path: str, words: list[str], stage: str
+) -> None:
+    assert stage_of(PurePath(path), words) == stage
+
+
+def test_every_folder_of_tests_has_a_stage_and_a_new_one_is_asked_for() -> None:
+    for file in TESTS.glob("*/test_*.py"):
+        stage_of(file.relative_to(TESTS), ())
+    with pytest.raises(LookupError, match=r"tests/moon/test_it.py is in no stage"):
+        stage_of(PurePath("moon/test_it.py"), ())
+
+
+def test_quick_stages_come_first_and_need_neither_root_nor_a_server() -> None:
+    for name in SUITES["quick"].stages:
+        (stage,) = (stage for stage in STAGES if stage.name == name)
+        assert not stage.root
+        assert not stage.servers
+    assert tuple(stage.name for stage in STAGES[:3]) == SUITES["quick"].stages
+
+
+def test_only_what_is_not_here_is_to_be_installed() -> None:
+    stage = on_other_python("3.12")
+    assert missing_commands([stage], stage.commands) == {}
+    assert missing_commands([stage], set(stage.commands) - {"strace"}) == {"strace": "strace"}
+
+
+def test_a_plan_can_be_read_as_it_was_written(tmp_path: Path) -> None:
+    plan = Plan.of([("unit", "tests/unit/a.py"), ("unit", "tests/unit/a.py"), ("ring", "b.py")])
+    plan.write(tmp_path / "plan")
+    assert Plan.read(tmp_path / "plan") == plan
+    assert plan.tests == {"unit": 2, "ring": 1}
+    assert plan.files == {"unit": ["tests/unit/a.py"], "ring": ["b.py"]}
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3725, "62:05")])
+def test_a_duration_is_minutes_and_seconds(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+class Checkout:
+    """A checkout with tests of its own, and the environment of this one."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for name in COPIED:
+            copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
+            copy(REPOSITORY / name, root / name)
+        shutil.copytree(TESTS / "support", root / "tests" / "support")
+        for name in ("__init__.py", "conftest.py"):
+            shutil.copy(TESTS / name, root / "tests" / name)
+        (root / ".venv").symlink_to(REPOSITORY / ".venv")
+
+    def add(self, folder: str, text: str) -> None:
+        (self.root / "tests" / folder).mkdir()
+        (self.root / "tests" / folder / "__init__.py").touch()
+        (self.root / "tests" / folder / "test_it.py").write_text(text)
+
+    def test(self, *arguments: str, prefix: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        """Run its scripts/test to its end; `prefix` goes before the command."""
+        return subprocess.run(
+            [*prefix, self.root / "scripts" / "test", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path / "checkout")
+
+
+def test_a_run_stops_after_the_first_stage_with_a_failure(checkout: Checkout) -> None:
+    checkout.add("unit", FAILS)
+    checkout.add("webhook", PASSES)
+    checkout.add("scripts", SKIPS)
+
+    stopped = checkout.test("quick")
+    assert stopped.returncode == 1
+    assert "stage 1 of 3: unit" in stopped.stderr
+    assert "stage 2 of 3" not in stopped.stderr
+    assert stopped.stdout.count("not reached") == 2
+    assert stopped.stdout.endswith("\n0 passed, 1 failed, 2 skipped\n")
+
+    whole = checkout.test("quick", "--keep-going")
+    assert whole.returncode == 1
+    assert re.search(r"==> unit: 0 passed, 1 failed, 0 skipped in 0:\d\d, expected", whole.stderr)
+    assert re.search(r"^ +1  no moon tonight$", whole.stdout, re.MULTILINE)
+    assert "tests/webhook/test_it.py::test_it" in whole.stdout
+    assert whole.stdout.endswith("\n1 passed, 1 failed, 1 skipped\n")
+
+
+def test_arguments_go_to_pytest_and_only_what_they_select_is_run(checkout: Checkout) -> None:
+    checkout.add("unit", FAILS)
+    checkout.add("webhook", PASSES)
+    checkout.add("docker", "import pytest\n@pytest.mark.docker\n" + PASSES)
+
+    by_file = checkout.test("tests/webhook/test_it.py")
+    assert by_file.returncode == 0, by_file.stderr
+    assert "stage 1 of 1: receiver" in by_file.stderr
+    assert by_file.stdout.endswith("\n1 passed, 0 failed, 0 skipped\n")
+
+    by_name = checkout.test("receiver", "-k", "test_it", "-v")
+    assert by_name.returncode == 0, by_name.stderr
+    assert "PASSED" in by_name.stdout
+
+    assert checkout.test("-k", "moon").returncode == 5
+    wrong = checkout.test("--moon")
+    assert wrong.returncode == 4
+    assert "unrecognized arguments: --moon" in wrong.stderr
+
+
+def test_without_root_it_runs_what_it_can_and_says_what_is_left_out(checkout: Checkout) -> None:
+    tried = subprocess.run(["unshare", "--user", "true"], capture_output=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"no user namespace can be made here: {tried.stderr.decode().strip()}")
+    checkout.add("unit", PASSES)
+    checkout.add("docker", "import pytest\n@pytest.mark.docker\n" + PASSES)
+    ended = checkout.test(prefix=("unshare", "--user"))  # as a user of no name
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(r"^ +1  docker: needs root", ended.stdout, re.MULTILINE)
+    assert "installing" not in ended.stderr
+    assert ended.stdout.endswith("\n1 passed, 0 failed, 1 skipped\n")
