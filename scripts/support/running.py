@@ -86,13 +86,17 @@ def run_stages(
 
 
 def _stages(suites: Sequence[Suite], plan: Plan, arguments: Sequence[str]) -> list[Stage]:
-    """The stages that have tests which were asked for, and their repetitions."""
+    """The stages that have tests which were asked for, and the repetitions of the quick ones.
+
+    These come before the stages that need servers, which are built meanwhile.
+    """
     wanted = {name for suite in suites for name in suite.stages}
     stages = [stage for stage in STAGES if stage.name in wanted and plan.tests.get(stage.name)]
     if not any(suite.other_pythons for suite in suites) or _names_files(arguments):
         return stages
     repeated = [on_other_python(version) for version in other_pythons()]
-    return stages + [one for one in repeated if all(plan.tests.get(name) for name in one.tests)]
+    repeated = [one for one in repeated if all(plan.tests.get(name) for name in one.tests)]
+    return sorted([*stages, *repeated], key=lambda stage: bool(stage.servers))
 
 
 def _names_files(arguments: Sequence[str]) -> bool:

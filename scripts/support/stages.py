@@ -89,14 +89,6 @@ STAGES = (
         commands={"chromium": "chromium", "nginx": "nginx-light"},
     ),
     Stage(
-        "consul",
-        "receivers that find each other through a Consul agent",
-        seconds=60,
-        words=frozenset({"consul"}),
-        commands={"chromium": "chromium"},
-        servers=("consul",),
-    ),
-    Stage(
         "docker",
         "the images, and compose, on a Docker engine",
         seconds=150,
@@ -109,6 +101,14 @@ STAGES = (
             "iptables": "iptables",
         },
         root=True,
+    ),
+    Stage(
+        "consul",
+        "receivers that find each other through a Consul agent",
+        seconds=60,
+        words=frozenset({"consul"}),
+        commands={"chromium": "chromium"},
+        servers=("consul",),
     ),
     Stage(
         "ring",
