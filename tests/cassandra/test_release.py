@@ -136,6 +136,7 @@ def test_a_file_that_ends_early_is_not_taken(url: str, served: Path, tmp_path: P
     assert list(tmp_path.glob("target*")) == []
 
 
+@pytest.mark.ring  # it fetches them
 def test_the_jars_in_use_are_those_of_the_list() -> None:
     """Unless they came from the archive, whose list is its own."""
     lib = provide_cassandra()
