@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -25,7 +24,6 @@ from support.venv import ROOT, VENV, other_pythons, provide_venv
 
 INTERRUPTED = 2
 NO_TESTS = 5
-ENDS_WITHIN_SECONDS = 60.0
 SLOWEST = 10
 PLUGIN = "tests.support.staging"
 NEEDS_ROOT = "needs root: sudo scripts/test"
@@ -152,12 +150,11 @@ class Tests:
         with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PATH": PATH}) as pytest:
             try:
                 code = pytest.wait()
-            except BaseException:  # a Ctrl-C has reached it too; a SIGTERM has not
-                with suppress(ProcessLookupError):
-                    pytest.send_signal(signal.SIGINT)
-                with suppress(subprocess.TimeoutExpired):
-                    pytest.wait(ENDS_WITHIN_SECONDS)
-                pytest.kill()
+            except KeyboardInterrupt:  # the terminal has told pytest, too
+                code = pytest.wait()
+            except SystemExit:
+                pytest.send_signal(signal.SIGINT)
+                pytest.wait()
                 raise
         return read_results(stage.name, report, time.monotonic() - began), code
 

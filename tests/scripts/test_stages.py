@@ -1,7 +1,10 @@
 """scripts/test: which test is in which stage, and what a run of stages says."""
 
+import os
 import re
+import secrets
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -17,12 +20,23 @@ from support.stages import (
     on_other_python,
     stage_of,
 )
+from tests.support.processes import processes_with
+from tests.support.waiting import wait_for
 from webhook.process import REPOSITORY
 
 TESTS = REPOSITORY / "tests"
 COPIED = ("requirements", "scripts", "tgibf", "webhook", "pyproject.toml")
 PASSES = "def test_it() -> None:\n    pass\n"
 FAILS = "def test_it() -> None:\n    assert not 'well'\n"
+WAITS = """
+import os, subprocess
+def test_it() -> None:
+    with subprocess.Popen(["sleep", os.environ["MARK"]], process_group=0) as process:
+        try:
+            process.wait()
+        finally:
+            process.kill()
+"""
 SKIPS = "import pytest\ndef test_it() -> None:\n    pytest.skip('no moon tonight')\n"
 
 
@@ -130,6 +144,27 @@ def test_a_run_stops_after_the_first_stage_with_a_failure(checkout: Checkout) ->
     assert re.search(r"^ +1  no moon tonight$", whole.stdout, re.MULTILINE)
     assert "tests/webhook/test_it.py::test_it" in whole.stdout
     assert whole.stdout.endswith("\n1 passed, 1 failed, 1 skipped\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_ended_leaves_nothing_behind(
+    checkout: Checkout, number: signal.Signals
+) -> None:
+    checkout.add("unit", WAITS)
+    mark = f"600.{secrets.randbelow(10**6):06}"
+    environment = {**os.environ, "MARK": mark}
+    command = [checkout.root / "scripts" / "test"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
+    ) as run:
+        wait_for(lambda: processes_with(f"sleep {mark}"), "the test's process", 60)
+        if number == signal.SIGINT:
+            os.killpg(run.pid, number)  # as a terminal does
+        else:
+            run.send_signal(number)
+        run.communicate(timeout=60)
+    assert run.returncode == {signal.SIGTERM: 128 + number, signal.SIGINT: 2}[number]
+    assert not processes_with(f"sleep {mark}")
 
 
 def test_arguments_go_to_pytest_and_only_what_they_select_is_run(checkout: Checkout) -> None:
