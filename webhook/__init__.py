@@ -4,3 +4,12 @@ Read it from the inside out: `window`, `rate`, `events`, `admission`, `clock` an
 pure; `commit` groups events into writes; `store` keeps them; `http` speaks HTTP; `allocations`
 knows the other receivers; `app` holds the routes; `server` is the life of the process.
 """
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036
+    sys.stderr.write(
+        "could not start: this is Python %s; run it with Python 3.11 or later\n"  # noqa: UP031
+        % sys.version.split()[0]
+    )
+    sys.exit(3)

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support import NEEDED
 from support.debian import can_install, install
 from support.say import fail, say
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
-NEEDED = (3, 11)
 
 
 def provide_venv(requirements: str, folder: Path = VENV, interpreter: str = sys.executable) -> Path:
