@@ -1,6 +1,9 @@
 """Fixtures for all tests."""
 
+import gc
 import signal
+import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +52,18 @@ def _ring(item: pytest.Item) -> int:
     names = words(item)
     shared = [name for name in ("lone_node", "three_nodes", "rings") if name in names]
     return ["", "lone_node", "three_nodes", "rings"].index(shared[0] if shared else "")
+
+
+def pytest_runtest_teardown() -> None:
+    """What a failed test leaves open is its own: it must not show as an error of a later one.
+
+    The exception of the last failure holds its frames, and they hold sockets and files.
+    """
+    if hasattr(sys, "last_value"):
+        del sys.last_type, sys.last_value, sys.last_traceback
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -62,7 +62,7 @@ def run_stages(
     with Preparation(list(packages), sorted(servers)) as preparation:
         for number, stage in enumerate(stages):
             later = stages[number + 1 :]
-            if stage.commands:
+            if missing_commands([stage], _here([stage])):
                 preparation.await_packages()
             if stage.servers:
                 preparation.await_servers()

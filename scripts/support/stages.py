@@ -60,6 +60,7 @@ STAGES = (
         "pure functions, the load generator, capacity",
         seconds=60,
         folders=("unit", "tgibf", "capacity"),
+        commands={"openssl": "openssl"},
     ),
     Stage(
         "receiver",

@@ -37,6 +37,14 @@ def test_it() -> None:
         finally:
             process.kill()
 """
+LEAVES_OPEN = """
+import gc, socket
+def test_it() -> None:
+    left = socket.socket()
+    assert not left
+def test_another() -> None:
+    gc.collect()
+"""
 SKIPS = "import pytest\ndef test_it() -> None:\n    pytest.skip('no moon tonight')\n"
 
 
@@ -165,6 +173,15 @@ def test_a_run_that_is_ended_leaves_nothing_behind(
         run.communicate(timeout=60)
     assert run.returncode == {signal.SIGTERM: 128 + number, signal.SIGINT: 2}[number]
     assert not processes_with(f"sleep {mark}")
+
+
+def test_what_a_failed_test_leaves_open_is_no_fault_of_another(checkout: Checkout) -> None:
+    checkout.add("unit", LEAVES_OPEN)
+    ended = checkout.test("unit")
+    assert "FAILED tests/unit/test_it.py::test_it" in ended.stdout
+    assert (
+        "test_another" not in ended.stdout.partition("short test summary")[2].partition("slow")[0]
+    )
 
 
 def test_arguments_go_to_pytest_and_only_what_they_select_is_run(checkout: Checkout) -> None:

@@ -92,13 +92,13 @@ class Peer:
         self._read_body = read_body
         self._tls = tls
         self._changed = Condition()
-        self._loop = asyncio.new_event_loop()
         self._listener = socket.create_server(
             (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
         )
         scheme = "https" if tls else "http"
         name = f"[{host}]" if ":" in host else host
         self.url = f"{scheme}://{name}:{self._listener.getsockname()[1]}"
+        self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever)
 
     def wait_for_calls(self, count: int) -> None:

@@ -24,7 +24,8 @@ def test_the_rate_is_kept_at_even_intervals() -> None:
     assert run.summary["seconds"] > 0.9
     times = [call.at for call in peer.calls]
     halves = sum(at < times[0] + 0.5 for at in times)
-    assert halves == pytest.approx(100, abs=50)
+    late = run.summary["behind_ms"] / 1000 * 200  # what the machine was too busy to send in time
+    assert halves == pytest.approx(100, abs=50 + late)
 
 
 def test_a_batch_counts_as_its_events() -> None:
@@ -37,21 +38,22 @@ def test_a_batch_counts_as_its_events() -> None:
 
 def test_a_receiver_that_stalls_is_asked_on_and_its_stall_shows() -> None:
     """Latency has the whole stall, and the events due within it have their parts of it."""
+    enough = asyncio.Event()
 
-    async def stall_half_a_second(call: Call) -> None:
-        remaining = peer.calls[0].at + 0.5 - call.at
-        if remaining > 0:
-            await asyncio.sleep(remaining)
+    async def stall_until_fifty_have_come(call: Call) -> None:
+        if call.number == 50:
+            enough.set()
+        await enough.wait()
         await acknowledge(call)
 
-    with Peer(stall_half_a_second) as peer:
+    with Peer(stall_until_fifty_have_come) as peer:
         run = tgibf(peer.url, "--rate=100", "--seconds=0.8", "--json")
 
     assert run.code == 0
-    during = [call for call in peer.calls if call.at < peer.calls[0].at + 0.4]
-    assert len(during) >= 30
-    assert run.summary["latency_ms"]["max"] >= 450
-    assert run.summary["latency_ms"]["p50"] >= 80  # 50 of 80 had 0 to 500 ms to wait
+    assert len(peer.calls) == 80
+    stall_ms = (peer.calls[49].at - peer.calls[0].at) * 1000  # some 490, longer on a busy machine
+    assert run.summary["latency_ms"]["max"] >= stall_ms * 0.9
+    assert run.summary["latency_ms"]["p50"] >= 80  # 50 of 80 had 0 to 490 ms to wait
 
 
 def test_a_generator_that_falls_behind_says_so_and_counts_the_lag() -> None:

@@ -279,7 +279,7 @@ def test_a_client_that_does_not_read_is_dropped_and_bounded(brisk: Receiver) -> 
                 raw.send(requests)
         began = time.monotonic()
         assert brisk.get("/health").status == 200  # others are served meanwhile
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
         wait_for(lambda: brisk.metric("webhook_open_connections") == 1, "it is dropped", 30)
     assert brisk.metric("process_resident_memory_bytes") < 100 << 20
 
