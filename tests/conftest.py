@@ -60,7 +60,8 @@ def pytest_runtest_teardown() -> None:
     The exception of the last failure holds its frames, and they hold sockets and files.
     """
     if hasattr(sys, "last_value"):
-        del sys.last_type, sys.last_value, sys.last_traceback
+        for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+            vars(sys).pop(name, None)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()
