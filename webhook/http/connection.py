@@ -284,6 +284,8 @@ class Connection:
         self._stopped = self._polite = True
         exchange.keep_alive = False
         exchange.output = b""  # in place of 100 Continue
+        self._parser.forget()
+        self._hold(self._parser.held_bytes)  # the room is there for others at once
         self.answer(exchange, problem)
 
     def check(self, now: float) -> None:

@@ -90,6 +90,12 @@ class RequestParser:
         if rest:
             self.feed(rest)
 
+    def forget(self) -> None:
+        """Drop what has come in of a request that is refused. Nothing may be fed afterwards."""
+        self._url = self._body = b""
+        self._headers = []
+        self._head_bytes = self._pending = 0
+
     def release(self) -> None:
         """Let go of what refers back to it: memory is free at once, not at a collector's pass.
 
