@@ -197,9 +197,9 @@ SUITES = {
     ),
     "faults": Suite(
         "the faults at length: 20 kills of a receiver, each fault of a ring 5 times, each node "
-        "of a cluster 3 times",
+        "of a cluster 3 times, 20 scalings and 10 releases on a busy machine",
         ("receiver", "ring", "cluster"),
-        ("tests/faults", "tests/cluster/test_nodes.py", "--long"),
+        ("tests/faults", "tests/cluster/test_nodes.py", "tests/cluster/test_scaling.py", "--long"),
     ),
     "vagrant": Suite("the stage machines: more than an hour", ("machines",), ("tests/vagrant",)),
 } | {stage.name: Suite(stage.title, (stage.name,)) for stage in STAGES if stage.name != "machines"}
