@@ -110,7 +110,7 @@ class Settings:
 
     def _validate_names(self) -> None:
         host, _, port = self.address.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65535:
+        if not host or not port.isdecimal() or int(port) > 65535 or not _is_name(host):
             raise _bad("ADDRESS", self.address, "host:port, such as 0.0.0.0:8080")
         if self.consul and not _is_http_address(self.consul):
             raise _bad("CONSUL", self.consul, "http://host:port, such as http://127.0.0.1:8500")
@@ -185,7 +185,16 @@ def _is_http_address(url: str) -> bool:
     except ValueError:
         return False
     bare = parts.username is None and not (parts.path.strip("/") or parts.query or parts.fragment)
-    return parts.scheme == "http" and bool(host and port) and bare
+    return parts.scheme == "http" and bool(host and port and _is_name(host)) and bare
+
+
+def _is_name(host: str) -> bool:
+    """Whether a host can be looked up: Python refuses some names before it asks anybody."""
+    try:
+        host.strip("[]").encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 _MAY_BE_ZERO = frozenset({"max_events_per_second", "max_connections"})

@@ -175,7 +175,7 @@ def test_a_receiver_and_a_generator_run_from_a_release_alone(
 def test_its_packages_are_those_of_the_release(release: Path, tmp_path: Path) -> None:
     """The cluster's driver among them, with its C parts."""
     (tmp_path / "where.py").write_text(
-        "import sys, sysconfig, webhook.__main__, tgibf.cli\n"
+        "import sys, sysconfig, webhook.cli, tgibf.cli\n"
         "from webhook.store.cassandra.ring import Ring, RingSettings\n"
         "Ring(RingSettings(('127.0.0.1',), 'none')).check()\n"
         "files = [getattr(module, '__file__', None) for module in sys.modules.values()]\n"

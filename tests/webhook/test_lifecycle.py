@@ -31,6 +31,9 @@ def refusal(receiver: Receiver) -> str:
     [
         ("address", "8080", "host:port"),
         ("address", "localhost:99999", "host:port"),
+        ("address", "a..b:8080", "host:port"),
+        ("address", f"{'x' * 64}:8080", "host:port"),
+        ("consul", "http://a..b:8500", "http://host:port"),
         ("window_seconds", "half an hour", "a whole number"),
         ("window_seconds", "0", "more than 0"),
         ("retention_seconds", "1800", "at least 2100"),

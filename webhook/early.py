@@ -1,0 +1,36 @@
+"""What must hold from the first moment of a process, before the imports that take long."""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+
+def prepare() -> None:
+    """Have the three standard streams, and hear a stop."""
+    open_standard_streams()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+
+
+def open_standard_streams() -> None:
+    """Put /dev/null where a standard stream was closed at the start.
+
+    Else its number goes to the next file or socket: what is printed lands there, and who closes
+    that stream closes it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            setattr(sys, name, os.fdopen(opened, "r" if name == "stdin" else "w", closefd=False))
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """End: nothing has been taken yet that could be lost.
+
+    Without a handler the first process of a container would not even hear the signal.
+    """
+    os.write(2, f"stopped by {signal.Signals(number).name} before it had started\n".encode())
+    os._exit(0)
