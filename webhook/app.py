@@ -240,7 +240,8 @@ def make_application(parts: Parts) -> Application:
             ("/health", HealthHandler, given),
             ("/ready", ReadyHandler, given),
             ("/()", PageHandler, {"path": PAGE, "default_filename": "index.html"}),
-            ("/page/(.*)", PageHandler, {"path": PAGE}),
+            # The page's own addresses are relative to "/"; below /page/ they would lead nowhere.
+            (r"/page/((?!index\.html).*)", PageHandler, {"path": PAGE}),
         ],
         default_handler_class=NotFoundHandler,
         log_function=lambda _handler: None,

@@ -5,13 +5,17 @@ import re
 import signal
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import WAIT_MS
+from tests.browser.drawing import FONTS, broken, draw_in, sticking_out
 from tests.support.consul import NODE, Consul
 from tests.support.receiver import Receiver
 
 expect.set_options(timeout=WAIT_MS)
+
+pytestmark = pytest.mark.consul
 
 POSITIVE = re.compile("^[1-9]")
 
@@ -58,8 +62,12 @@ def test_shows_who_is_alive_and_how_fast(tmp_path: Path, page: Page) -> None:
         expect(there.get_by_role("cell").last).to_have_text("0")
 
         # 5. A narrow screen has room for it.
-        page.set_viewport_size({"width": 320, "height": 640})
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for font in FONTS:
+            draw_in(page, font)
+            for width in (320, 360):
+                page.set_viewport_size({"width": width, "height": 640})
+                assert sticking_out(page) == []
+            assert broken(page, "#allocations") == []
         page.set_viewport_size({"width": 1280, "height": 800})
 
         # 6. Consul dies: the table goes, the page lives.

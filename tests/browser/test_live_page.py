@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import WAIT_MS, Witness
+from tests.browser.drawing import FONTS, broken, draw_in, sticking_out, text_box
 from tests.support.receiver import Receiver
 from webhook.process import REPOSITORY
 
@@ -193,6 +194,7 @@ def test_names_the_window(
 def test_shows_a_minute_by_pointer_and_by_keys(receiver: Receiver, page: Page) -> None:
     page.route("**/events/minutes", lambda route: route.fulfill(json=minutes_answer(12_345)))
     page.goto(receiver.url)
+    draw_in(page, "wide")
     detail = page.locator("#detail")
     expect(page.locator("#status")).to_have_text(LIVE)
     expect(detail).to_be_hidden()
@@ -219,10 +221,11 @@ def test_shows_a_minute_by_finger(receiver: Receiver, browser: Browser) -> None:
     page = context.new_page()
     page.route("**/events/minutes", lambda route: route.fulfill(json=minutes_answer(12_345)))
     page.goto(receiver.url)
+    draw_in(page, "wide")
     expect(page.locator("#status")).to_have_text(LIVE)
     page.locator("#bars button").last.tap()
     expect(page.locator("#detail")).to_have_text("12,345 events 12:29\N{EN DASH}12:30")
-    expect(page.locator("#detail")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#detail")).to_be_in_viewport(ratio=0.999)  # it is at a fraction of a pixel
     page.locator("h1").tap()
     expect(page.locator("#detail")).to_be_hidden()
     context.close()
@@ -235,15 +238,130 @@ def test_lists_no_allocations_without_consul(receiver: Receiver, page: Page) -> 
     expect(page.locator("#allocations")).to_be_hidden()
 
 
-@pytest.mark.parametrize("count", [0, 1_462_345, 98_765_432])
-def test_fits_a_phone(receiver: Receiver, page: Page, count: int) -> None:
+class Shown:
+    """A page that shows the count it is told to, and a rate to match, in one of FONTS."""
+
+    def __init__(self, page: Page, url: str, font: str, window_seconds: int = 1800) -> None:
+        self._page = page
+        self._answer = minutes_answer(0, window_seconds)
+        self._seconds = window_seconds
+        page.route("**/events/minutes", lambda route: route.fulfill(json=self._answer))
+        page.goto(url)
+        draw_in(page, font)
+
+    def count(self, count: int) -> None:
+        """Return when it shows it."""
+        self._answer = minutes_answer(count, self._seconds) | {"events_per_second": count / 60}
+        self._page.evaluate("dispatchEvent(new Event('online'))")
+        expect(self._page.locator("#count")).to_have_text(f"{count:,}")
+
+
+@pytest.mark.parametrize("font", FONTS)
+def test_fits_a_phone(receiver: Receiver, page: Page, font: str) -> None:
     page.set_viewport_size({"width": 360, "height": 640})
-    page.route("**/events/minutes", lambda route: route.fulfill(json=minutes_answer(count)))
+    shown = Shown(page, receiver.url, font)
+    bars = page.locator("#bars button")
+
+    # 1. Any number of digits.
+    for count in (0, 8, 88, 888, 8_888, 88_888, 888_888, 1_462_345, 8_888_888, 98_765_432):
+        shown.count(count)
+        for screen in (320, 360):
+            page.set_viewport_size({"width": screen, "height": 640})
+            assert sticking_out(page) == []
+            expect(page.locator("#count")).to_be_in_viewport(ratio=1)
+            expect(page.locator("#bars")).to_be_in_viewport(ratio=1)
+            assert broken(page, ".axis") == broken(page, "figcaption") == []
+
+    # 2. The detail of the bars at both ends, with its edges.
+    for bar in (bars.first, bars.last):
+        bar.hover()
+        detail, plot = (page.locator(box).bounding_box() for box in ("#detail", "#plot"))
+        assert detail is not None
+        assert plot is not None
+        assert plot["x"] <= detail["x"]
+        assert detail["x"] + detail["width"] <= plot["x"] + plot["width"]
+
+    # 3. No answer: the longest that the status line says.
+    page.route("**/events/minutes", lambda route: route.abort())
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#status")).to_have_text(NO_ANSWER)
+    for screen in (320, 360):
+        page.set_viewport_size({"width": screen, "height": 640})
+        assert sticking_out(page) == []
+
+
+@pytest.mark.parametrize("font", FONTS)
+@pytest.mark.parametrize(("screen", "share"), [(360, 1), (1280, 0.7)])
+def test_number_fills_its_room_and_keeps_its_size(
+    receiver: Receiver, page: Page, screen: int, share: float, font: str
+) -> None:
+    page.set_viewport_size({"width": screen, "height": 800})
+    shown = Shown(page, receiver.url, font)
+
+    # 1. With its widest digits it takes its share of the screen, with the rate below or beside it.
+    shown.count(98_888_888)
+    assert sticking_out(page) == []
+    count, rate, room = (text_box(page, text) for text in ("#count", "#rate", "main"))
+    assert count["width"] == pytest.approx(share * room["width"], rel=0.01)
+    assert (rate["y"] > count["y"] + count["height"]) == (share == 1)
+
+    # 2. With others of the same number it is no larger: it does not jump while it counts.
+    sizes = font_sizes(page)
+    for other in (91_111_111, 97_474_747):
+        shown.count(other)
+        assert font_sizes(page) == sizes
+
+
+def font_sizes(page: Page) -> list[str]:
+    """Of the two numbers."""
+    return [
+        page.locator(number).evaluate("number => getComputedStyle(number).fontSize")
+        for number in ("#count", "#rate")
+    ]
+
+
+def test_fits_a_phone_with_a_day_of_minutes(receiver: Receiver, page: Page) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    Shown(page, receiver.url, "narrow", window_seconds=24 * 3600).count(98_765_432)
+    expect(page.locator("#bars button")).to_have_count(24 * 60)
+    assert sticking_out(page) == []
+
+
+@pytest.mark.parametrize("font", FONTS)
+def test_allocations_fit_a_phone(receiver: Receiver, page: Page, font: str) -> None:
+    rows = [
+        {"id": "0-8f2c1a07", "node": "node-1", "address": "192.168.56.11:24310"},
+        {"id": "1-b41e99d3", "node": "node-2", "address": "192.168.56.12:29877"},
+    ]
+    long = {
+        "id": "webhook-8f2c1a07-93d1-4c6b-a5c5-3b9c1f0e7d21",
+        "node": "ip-10-0-0-1.eu-west-1.compute.internal",
+        "address": "[2001:db8:85a3:8d3:1319:8a2e:370:7348]:24310",
+    }
+    page.route("**/events/minutes", lambda route: route.fulfill(json=minutes_answer(0)))
+    page.route(
+        "**/allocations",
+        lambda route: route.fulfill(
+            json={"allocations": [row | {"events_per_second": 4410, "this": True} for row in rows]}
+        ),
+    )
+    page.set_viewport_size({"width": 1280, "height": 800})
     page.goto(receiver.url)
-    expect(page.locator("#count")).to_have_text(f"{count:,}")
-    expect(page.locator("#count")).to_be_in_viewport(ratio=1)
-    expect(page.locator("#bars")).to_be_in_viewport(ratio=1)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    draw_in(page, font)
+    expect(page.get_by_role("rowheader")).to_have_count(2)
+
+    # 1. The usual: an address breaks before its port, and a word only on the narrower screen.
+    for screen in (320, 360):
+        page.set_viewport_size({"width": screen, "height": 640})
+        assert sticking_out(page) == []
+    assert broken(page, "#allocations") == []
+
+    # 2. Names that no phone has the room for.
+    rows.append(long)
+    expect(page.get_by_role("rowheader")).to_have_count(3)
+    for screen in (320, 360):
+        page.set_viewport_size({"width": screen, "height": 640})
+        assert sticking_out(page) == []
 
 
 def test_asks_its_own_origin_only_and_does_not_complain(
@@ -320,6 +438,7 @@ def contrast(one: Colour, other: Colour) -> float:
 def test_can_be_heard(receiver: Receiver, page: Page) -> None:
     receiver.post_many(40)
     page.goto(receiver.url)
+    draw_in(page, "wide")
     expect(page.locator("#count")).to_have_text("40")
     expect(page.get_by_role("heading", name="Teracompra events", level=1)).to_be_visible()
     expect(page.get_by_role("status")).to_have_text(LIVE)

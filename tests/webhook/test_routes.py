@@ -156,5 +156,7 @@ def test_the_page_and_its_files(receiver: Receiver) -> None:
     assert page.status == 200
     assert page.headers["Content-Type"].startswith("text/html")
     assert page.headers["Content-Security-Policy"] == "default-src 'self'"
-    for name in re.findall(rb'(?:src|href)="(/page/[^"]+)"', page.body):
-        assert receiver.get(name.decode()).status == 200
+    names = re.findall(rb'(?:src|href)="(page/[^"]+)"', page.body)
+    assert len(names) == 3
+    for name in names:
+        assert receiver.get(f"/{name.decode()}").status == 200

@@ -1,4 +1,5 @@
-// The live page: asks /events/minutes once a second, /allocations every other time, and draws them.
+// The live page: asks for events/minutes once a second, for allocations every other time, and draws
+// them. Every address is relative: a proxy may serve the page below a path of its own.
 
 const POLL_MS = 1000;
 const TIMEOUT_MS = 3000;
@@ -14,6 +15,7 @@ const root = document.documentElement;
 const plot = byId("plot");
 const bars = byId("bars"); // <li><button> each, oldest first
 const detail = byId("detail");
+const table = byId("allocations");
 
 // ---- Words and numbers: the reader's own digits and time zone, English words.
 
@@ -59,10 +61,9 @@ function showAnswer() {
   const number = whole.format(count);
   const name = windowName(seconds);
 
-  byId("count").textContent = number;
-  byId("count").style.setProperty("--characters", Math.max(number.length, 7));
+  showNumber("count", number);
   byId("window").textContent = `${count === 1 ? "event" : "events"} ${name}`;
-  byId("rate").textContent = formatRate(rate);
+  showNumber("rate", formatRate(rate));
   byId("chart-name").textContent = seconds < 60 ? "Events" : "Events per minute";
   byId("oldest").textContent = windowStart(seconds);
   byId("newest").textContent = "now";
@@ -99,25 +100,34 @@ function newBar() {
 }
 
 function showAllocations(allocations) {
-  byId("allocations").tBodies[0].replaceChildren(...allocations.map(newRow));
-  byId("allocations").hidden = allocations.length === 0;
+  table.tBodies[0].replaceChildren(...allocations.map(newRow));
+  table.hidden = allocations.length === 0;
+  fitTable();
+}
+
+function newWord(text) {
+  const word = document.createElement("span");
+  word.className = "word";
+  word.textContent = text;
+  return word;
 }
 
 function newRow({ id, node, address, events_per_second: rate, this: answers }) {
   const row = document.createElement("tr");
   const name = document.createElement("th");
   name.scope = "row";
-  name.append(id);
+  name.append(newWord(id));
   if (answers) {
     const mark = document.createElement("span");
+    mark.className = "mark";
     mark.textContent = "this one";
     name.append(" ", mark);
   }
   row.append(name);
-  row.insertCell().append(node);
-  const port = address.lastIndexOf(":");
+  row.insertCell().append(newWord(node));
+  const port = address.lastIndexOf(":") + 1;
   const mayBreak = document.createElement("wbr");
-  row.insertCell().append(address.slice(0, port + 1), mayBreak, address.slice(port + 1));
+  row.insertCell().append(newWord(address.slice(0, port)), mayBreak, newWord(address.slice(port)));
   row.insertCell().append(rate === null ? "–" : formatRate(rate));
   return row;
 }
@@ -133,6 +143,42 @@ function showStatus(state, text) {
   // Written only when it changes: each write is read aloud.
   if (byId("status").textContent !== text) byId("status").textContent = text;
 }
+
+// ---- What has to fit is measured: nobody knows which font the reader has.
+
+const digits = Array.from({ length: 10 }, (_, digit) => whole.format(digit));
+const shortest = whole.format(100_000); // a number with fewer digits is not shown larger
+
+/** Shows a number; its ruler gets all that look alike, so that its size stays while it counts. */
+function showNumber(id, number) {
+  const like = number.length < shortest.length ? shortest : number;
+  byId(id).textContent = number;
+  byId(id).nextElementSibling.textContent = digits
+    .map((digit) => like.replace(/\p{Nd}/gu, digit))
+    .join("\n");
+}
+
+/** Tells a number's element how wide the widest on its ruler is, in ems. */
+function measure(ruler) {
+  const em = parseFloat(getComputedStyle(ruler).fontSize);
+  ruler.previousElementSibling.style.setProperty("--ems", ruler.getBoundingClientRect().width / em);
+}
+
+/** Draws the table the first way in which it is not too wide. */
+function fitTable() {
+  for (const way of ["", "small", "small broken"]) {
+    table.className = way;
+    if (table.offsetWidth <= table.parentElement.clientWidth) return;
+  }
+}
+
+// A ruler changes with its number and with the font, whatever the reason.
+const rulers = new ResizeObserver((entries) => {
+  entries.forEach(({ target }) => measure(target));
+  fitTable();
+});
+document.querySelectorAll(".ruler").forEach((ruler) => rulers.observe(ruler));
+addEventListener("resize", fitTable);
 
 // ---- One minute in detail: by pointer, finger or arrow keys.
 
@@ -153,7 +199,8 @@ function showDetail() {
   const minute = answer.minutes[[...bars.children].indexOf(selected)];
   detail.querySelector("strong").textContent = events(minute.count);
   detail.querySelector("span").textContent = span(minute);
-  plot.style.setProperty("--at", `${selected.offsetLeft + selected.offsetWidth / 2}px`);
+  const middle = selected.offsetLeft + selected.offsetWidth / 2;
+  plot.style.setProperty("--at", `${(100 * middle) / plot.offsetWidth}%`);
 }
 
 const focused = () => bars.querySelector(":focus-visible")?.parentElement ?? null;
@@ -215,7 +262,7 @@ async function ask() {
   const number = ++asked;
   const startedAt = performance.now();
   try {
-    const newer = await fetchAnswer("/events/minutes");
+    const newer = await fetchAnswer("events/minutes");
     if (number < shown) return; // overtaken by the answer to a later request
     shown = number;
     answer = newer;
@@ -240,7 +287,7 @@ let listedAt = -Infinity;
 /** Beside the figures, which don't wait for it; where it fails the next one decides. */
 async function askAllocations() {
   const number = ++listed;
-  const { allocations } = await fetchAnswer("/allocations").catch(() => ({ allocations: null }));
+  const { allocations } = await fetchAnswer("allocations").catch(() => ({ allocations: null }));
   if (number < listed) return;
   if (allocations) listedAt = performance.now();
   else if (performance.now() - listedAt < KEPT_MS) return;
