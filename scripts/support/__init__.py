@@ -1,7 +1,7 @@
 """What the scripts share. Standard library only: it runs before anything is installed.
 
-Every script imports something of it first, and so ends here where Python is too old. Until then a
-script, and this file, is only what any Python 3 understands.
+Every script imports something of it first, and so ends here where Python is too old. For that, all
+of a script must parse under Python 3.6, and so must this file. The modules beside it need not.
 """
 
 import sys
