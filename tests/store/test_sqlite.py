@@ -180,15 +180,15 @@ def test_a_full_disk_is_503_and_heals_by_itself(small_disk: Path) -> None:
 def test_a_failed_sync_of_a_commit_is_unknown_and_the_next_write_works(store_path: Path) -> None:
     """One sync of the log fails with EIO, as a dying disk would have it."""
     strace = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync")
-    fault = ("-e", "inject=fdatasync:error=EIO:when=9")
+    fault = ("-e", "inject=fdatasync:error=EIO:when=16")
     with Receiver(store_path, command=(*strace, *fault), expect_errors=True) as receiver:
-        answers = [receiver.post() for _ in range(12)]
+        answers = [receiver.post() for _ in range(20)]
         failed = [answer for answer in answers if answer.status != 200]
         assert len(failed) == 1
         assert failed[0].status == 503
         assert failed[0].json["stored"] == "unknown"
         stored = rows(store_path)
-        assert stored in {11, 12}
+        assert stored in {19, 20}
         assert receiver.count() == stored
         assert receiver.get("/ready").status == 200
 

@@ -151,7 +151,10 @@ class HttpServer:
         while time.monotonic() < last_accept and (self.connections or accepted != self.accepted):
             accepted = self.accepted
             await asyncio.sleep(min(DRAIN_QUIET_SECONDS, seconds / 4))
-        self._accept()  # those that have come in since
+        accepted = -1
+        while accepted != self.accepted:  # all that have come in since
+            accepted = self.accepted
+            self._accept()
         self._close_listener()
         while self.connections and time.monotonic() < deadline:  # noqa: ASYNC110 - bounded
             await asyncio.sleep(0.02)

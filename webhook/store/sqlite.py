@@ -5,6 +5,9 @@ the number of rows. WAL with `synchronous=FULL` syncs the log before COMMIT retu
 by a single statement that unpacks a JSON array: sqlite3 lets go of Python's lock once per
 statement, not once per row, and the event loop runs on beside it.
 
+Nothing is acknowledged into a file that is no longer at its path: see `files`. From then on every
+write is refused, until the same file is back or another start.
+
 Schema:
 
 - `events(id, received_at, type, call_id, body)`: `id` grows in order of arrival, `received_at` is
@@ -13,6 +16,7 @@ Schema:
 """
 
 import asyncio
+import ctypes
 import fcntl
 import logging
 import os
@@ -29,6 +33,14 @@ import msgspec
 from webhook.clock import MICROSECONDS
 from webhook.events import Event
 from webhook.store.contract import OutcomeUnknown, StartError, StoreUnavailable
+from webhook.store.files import (
+    LOOK_SECONDS,
+    DamagedError,
+    OpenFiles,
+    advice,
+    inode,
+    orphaned_log,
+)
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +110,10 @@ class SqliteStore:
         self._write_db: sqlite3.Connection | None = None
         self._read_db: sqlite3.Connection | None = None
         self._lock: int | None = None
+        self._files = OpenFiles(path, ())
+        self._looked_at = 0.0
+        self._changed: str | None = None
+        """What was done to the files since they were opened; None if nothing."""
         self._failing = False
         self.reads = 0
         self._expiry: asyncio.Task[None] | None = None
@@ -118,7 +134,7 @@ class SqliteStore:
 
     async def health(self) -> None:
         """See the contract. After a failed write only a write that works counts as healthy."""
-        if self._failing:
+        if self._failing or self._changed:
             await self._on(self._writer, self._probe)
         else:
             await self.counts_since(int(self._now()))
@@ -143,23 +159,30 @@ class SqliteStore:
             raise StartError(
                 f"SQLite {sqlite3.sqlite_version} is too old: use a Python with {needed} or later"
             )
-        self._take_lock()
+        last_inode = self._take_lock()
         try:
+            if reason := orphaned_log(self._path, last_inode):
+                raise StartError(reason)
             self._check_header()
-            self._write_db = self._connect()
+            self._write_db = self._connect("rwc")
             self._check_contents(self._write_db)
-        except (OSError, sqlite3.Error) as error:
+            self._write_probe(self._write_db)
+            self._read_db = self._connect_reader()
+            self._files = OpenFiles.of(self._path)
+            self._note_owner()
+        except (OSError, sqlite3.Error, DamagedError) as error:
+            self._close_reader()
             self._close_writer()
-            raise StartError(
-                f"{self._path}: {error}; it was left as it is. Restore it from a copy, or move it "
-                "away to start with an empty store"
-            ) from error
+            raise StartError(f"{self._path}: {error}; {advice(self._path, error)}") from error
         except StartError:
             self._close_writer()
             raise
 
-    def _take_lock(self) -> None:
-        """One process a file: two would each hold half of the truth about what is in flight."""
+    def _take_lock(self) -> int:
+        """One process a file: two would each hold half of the truth about what is in flight.
+
+        The inode that the store had when a receiver last had it open; 0 if that is not known.
+        """
         lock_path = self._path.with_name(self._path.name + ".lock")
         try:
             lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -171,16 +194,23 @@ class SqliteStore:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
+            holder = os.read(lock, 64).decode(errors="replace").split()[:1] or ["unknown"]
             os.close(lock)
             raise StartError(
-                f"{self._path} is in use by another receiver (process {holder}); stop that one, "
+                f"{self._path} is in use by another receiver (process {holder[0]}); stop that one, "
                 "or give this one a file of its own in WEBHOOK_STORE"
             ) from None
         self._lock = lock
-        with suppress(OSError):  # a full disk: the lock holds without the number
-            os.ftruncate(lock, 0)
-            os.write(lock, f"{os.getpid()}\n".encode())
+        _, _, last = os.read(lock, 64).decode(errors="replace").partition("inode")
+        return int(last) if last.strip().isdecimal() else 0
+
+    def _note_owner(self) -> None:
+        """Leave in the lock file who has the store, and which file it is."""
+        if self._lock is None:
+            return
+        with suppress(OSError):  # a full disk: the lock holds without the numbers
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"{os.getpid()} inode {inode(self._path)}\n".encode(), 0)
 
     def _check_header(self) -> None:
         """Refuse what is no SQLite file before SQLite itself touches it."""
@@ -192,8 +222,13 @@ class SqliteStore:
                         "path in WEBHOOK_STORE"
                     )
 
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+    def _open(self, mode: str) -> sqlite3.Connection:
+        """A connection; only the start, with mode rwc, may make a file where there is none."""
+        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        db = self._open(mode)
         try:
             if db.execute("PRAGMA schema_version").fetchone()[0] == 0:
                 db.executescript(_SCHEMA)
@@ -225,7 +260,7 @@ class SqliteStore:
         check = "PRAGMA quick_check(1)" if small else "PRAGMA quick_check('counts')"
         found = db.execute(check).fetchone()[0]
         if found != "ok":
-            raise sqlite3.DatabaseError(f"the file is damaged: {found}")
+            raise DamagedError(f"the file is damaged: {found}")
 
     # On the writer's thread
 
@@ -247,19 +282,45 @@ class SqliteStore:
         self._worked()
 
     def _writable(self) -> sqlite3.Connection:
+        if time.monotonic() >= self._looked_at + LOOK_SECONDS:
+            self._look()
+        if self._changed:
+            raise sqlite3.OperationalError(self._changed)
         if self._write_db is None:
             try:
-                self._write_db = self._connect()
+                self._write_db = self._connect("rw")
             except (StartError, OSError) as error:
                 raise sqlite3.OperationalError(str(error)) from error
+            self._files = OpenFiles(
+                self._path, (self._files.inodes[0], *OpenFiles.of(self._path).inodes[1:])
+            )
         return self._write_db
+
+    def _look(self) -> None:
+        """See whether the files that are open are still those at their paths."""
+        self._looked_at = time.monotonic()
+        before, self._changed = self._changed, self._files.changed()
+        if self._changed and not before:
+            log.critical(
+                "%s while this receiver has it open: answering 503. Put the same files back and it "
+                "goes on; or stop it, put the store in order (docs/operating.md), and start it. "
+                "As long as it runs, what it has stored can be copied from /proc/%d/fd",
+                self._changed,
+                os.getpid(),
+            )
+        elif before and not self._changed:
+            log.warning("the files of %s are back", self._path)
+
+    def _write_probe(self, db: sqlite3.Connection) -> None:
+        """Write something, which says whether that can be done."""
+        db.execute(
+            "INSERT INTO probe VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET probed_at = ?1",
+            (self._now(),),
+        )
 
     def _probe(self) -> None:
         try:
-            self._writable().execute(
-                "INSERT INTO probe VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET probed_at = ?1",
-                (self._now(),),
-            )
+            self._write_probe(self._writable())
         except sqlite3.Error as error:
             self._failed(error)
             raise StoreUnavailable(str(error)) from error
@@ -267,6 +328,8 @@ class SqliteStore:
 
     def _failed(self, error: sqlite3.Error) -> None:
         """Give the connection up, and with it the transaction; the next write opens a new one."""
+        if self._changed:
+            return  # it has been said; the connection is to the files as they were
         if not self._failing:
             log.error("can't write to %s: %s; answering 503 until it works", self._path, error)
         self._failing = True
@@ -294,7 +357,8 @@ class SqliteStore:
             await self._on(self._writer, self._expire_step)
 
     def _expire_step(self) -> None:
-        if self._failing or self._write_db is None:
+        self._look()
+        if self._changed or self._failing or self._write_db is None:
             return
         try:
             self._write_db.execute("BEGIN IMMEDIATE")
@@ -305,21 +369,38 @@ class SqliteStore:
 
     def _close_writer(self) -> None:
         if self._write_db is not None:
-            self._write_db.close()
+            self._close(self._write_db)
             self._write_db = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
+    def _close(self, db: sqlite3.Connection) -> None:
+        """Close a connection, unless its files have other names now.
+
+        SQLite would then delete the log at the path, which belongs to another file. So the
+        connection is leaked: not even the end of the interpreter may close it.
+        """
+        self._look()
+        if self._changed:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(db))
+        else:
+            db.close()
+
     # On the reader's thread
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        db = self._open("rw")
+        db.execute("PRAGMA query_only = ON")
+        db.execute("SELECT 1 FROM counts LIMIT 1").fetchone()
+        return db
 
     def _counts_since(self, second: int) -> Mapping[int, int]:
         try:
             if self._read_db is None:
-                self._read_db = sqlite3.connect(
-                    self._path, isolation_level=None, check_same_thread=False
-                )
-                self._read_db.execute("PRAGMA query_only = ON")
+                if changed := self._files.changed():
+                    raise sqlite3.OperationalError(changed)
+                self._read_db = self._connect_reader()
             return _decode_counts(self._read_db.execute(_COUNTS_SINCE, (second,)).fetchone()[0])
         except sqlite3.Error as error:
             self._close_reader()
@@ -327,5 +408,5 @@ class SqliteStore:
 
     def _close_reader(self) -> None:
         if self._read_db is not None:
-            self._read_db.close()
+            self._close(self._read_db)
             self._read_db = None

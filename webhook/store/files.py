@@ -1,0 +1,123 @@
+"""The files of a SQLite store: which they are, whether they are there, what is wrong with one.
+
+A store is the file at its path and, as long as somebody has it open or after a crash, the log
+beside it (`-wal`) with its index (`-shm`). What was acknowledged last is in the log alone. SQLite
+keeps the files that it has opened, by their inodes, whatever becomes of their names: whoever moves,
+deletes or replaces one takes it away from everybody but the process that has it open.
+"""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+WAL = "-wal"
+SUFFIXES = ("", WAL, "-shm")
+LOOK_SECONDS = 0.25
+"""Somebody who takes the file away is noticed within this time, or with the next write."""
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file of the store at `path` that ends so."""
+    return path.with_name(path.name + suffix)
+
+
+def inode(path: Path) -> int:
+    """The number by which the file system knows a file; 0 where there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+@dataclass(frozen=True)
+class OpenFiles:
+    """The files that were opened, to be held against what is at their paths now."""
+
+    path: Path
+    inodes: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def of(cls, path: Path) -> "OpenFiles":
+        """Those that are there now, which must be those that were opened."""
+        return cls(path, tuple((suffix, inode(beside(path, suffix))) for suffix in SUFFIXES))
+
+    def changed(self) -> str | None:
+        """Which was moved, deleted or replaced, in words; None if all are as they were."""
+        for suffix, number in self.inodes:
+            now = inode(beside(self.path, suffix))
+            if now != number:
+                return (
+                    f"{beside(self.path, suffix)} was {'replaced' if now else 'moved or deleted'}"
+                )
+        return None
+
+
+def orphaned_log(path: Path, last_inode: int) -> str | None:
+    """Why the log beside a store that is not open does not belong to it; None if it may.
+
+    `last_inode` is the store's when a receiver last had it open, 0 if nobody knows. SQLite deletes
+    a log that has no store, and applies one to whatever store it finds beside it.
+    """
+    log = beside(path, WAL)
+    if not (log.exists() and log.stat().st_size):
+        return None
+    if not path.exists() or not path.stat().st_size:
+        return (
+            f"{log} holds events that were acknowledged, and {path} to which it belongs is "
+            f"{'empty' if path.exists() else 'not there'}. Put that file back beside it; or, to "
+            f"start with an empty store, move {log.name} to where the file went"
+        )
+    if last_inode not in (0, inode(path)):
+        return (
+            f"{log} belongs to another file than the one that is at {path} now, and would damage "
+            f"it. If {path.name} was restored from a copy, move {log.name} and {path.name}-shm "
+            "away, beside the file that they belong to"
+        )
+    return None
+
+
+def advice(path: Path, error: Exception) -> str:
+    """What to do about a store that can't be used, for this error."""
+    if path.is_dir():
+        return f"{path} is a folder: name a file in WEBHOOK_STORE"
+    number = error.errno if isinstance(error, OSError) else None
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what SQLite adds to a code
+    if number in (errno.ENOSPC, errno.EDQUOT) or code == sqlite3.SQLITE_FULL:
+        return "the disk is full: make room and start again. Nothing is wrong with the file"
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS) or code in (
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    ):
+        return (
+            f"this process (uid {os.geteuid()}) must be able to read and write {_who(path)}. "
+            "Mend owner or mode, by chown or chmod. Nothing is wrong with the file"
+        )
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "another program holds it locked: end that one, and start again"
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(error, DamagedError):
+        names = ", ".join(beside(path, suffix).name for suffix in SUFFIXES)
+        return (
+            "it was left as it is. Restore it from a copy; or move it away to start with an empty "
+            f"store, with all that is there of {names}: what was acknowledged last is in the log"
+        )
+    return "it was left as it is; see what the disk or the system's log says"
+
+
+class DamagedError(Exception):
+    """A check found the file damaged."""
+
+
+def _who(path: Path) -> str:
+    """Owners and modes of the folder and of the files that are there."""
+    found: Sequence[Path] = [path.absolute().parent, *(beside(path, s) for s in SUFFIXES)]
+    parts = []
+    for one in found:
+        with suppress(OSError):
+            status = one.stat()
+            parts.append(f"{one} (uid {status.st_uid}, mode {status.st_mode & 0o7777:o})")
+    return ", ".join(parts)
