@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.faked_clock import FakedClock
 from tests.support.receiver import EVENT, Receiver
 from tests.support.rows import query, rows
 from tests.support.strace import needs_strace
@@ -21,6 +22,7 @@ from webhook.store.sqlite import SqliteStore
 
 EXIT_START_FAILED = 3
 RETENTION_SECONDS = 3600
+ROWS_AND_COUNTS = "SELECT (SELECT count(*) FROM events), (SELECT sum(events) FROM counts)"
 
 
 def assert_refused(path: Path, words: str) -> None:
@@ -94,7 +96,7 @@ def test_expired_events_go_in_small_steps_and_leave_the_rest(tmp_path: Path) -> 
 
     async def test() -> None:
         nonlocal now
-        store = SqliteStore(path, RETENTION_SECONDS, now=lambda: now)
+        store = SqliteStore(path, RETENTION_SECONDS, now=lambda: now, monotonic=lambda: now)
         await store.open()
         try:
             await store.write(batch(start, 2500))
@@ -106,6 +108,8 @@ def test_expired_events_go_in_small_steps_and_leave_the_rest(tmp_path: Path) -> 
             deadline = time.monotonic() + 20
             while rows(path) > 100:
                 assert time.monotonic() < deadline
+                ((stored, counted),) = query(path, ROWS_AND_COUNTS)
+                assert stored == counted
                 await asyncio.sleep(0.05)
             assert rows(path) == 100
 
@@ -117,6 +121,24 @@ def test_expired_events_go_in_small_steps_and_leave_the_rest(tmp_path: Path) -> 
             await store.close()
 
     asyncio.run(test())
+
+
+def test_a_clock_that_jumps_deletes_nothing(store_path: Path, tmp_path: Path) -> None:
+    """By eight days, past the retention, for some seconds; then it is set right."""
+    clock = FakedClock(tmp_path / "offset")
+    with Receiver(store_path, command=clock.command) as receiver:
+        receiver.post_many(1000)
+        clock.set(8 * 24 * 3600)
+        wait_for(lambda: "nothing expires until" in receiver.log, "it says so", 20)
+        receiver.post_many(10)  # which takes expired events along, where there are any
+        assert rows(store_path) == 1010
+        clock.set(0)
+        wait_for(lambda: receiver.post().status == 200, "a write by the right clock")
+        assert rows(store_path) == 1011
+    # Result: the next receiver, with the right clock, has them all.
+    with Receiver(store_path) as receiver:
+        assert receiver.count() >= 1001
+        assert query(store_path, ROWS_AND_COUNTS) == [(1011, 1011)]
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ import msgspec
 from webhook.clock import MICROSECONDS
 from webhook.events import Event
 from webhook.store.contract import OutcomeUnknown, StartError, StoreUnavailable
+from webhook.store.expiry import CONFIRM_SECONDS, ElapsedTime
 from webhook.store.files import (
     LOOK_SECONDS,
     DamagedError,
@@ -77,6 +78,16 @@ INSERT INTO counts (second, events)
 SELECT received_at / 1000000, count(*) FROM events WHERE id > ? GROUP BY 1
 ON CONFLICT (second) DO UPDATE SET events = events + excluded.events
 """
+_NEWEST = "SELECT received_at FROM events ORDER BY id DESC LIMIT 1"
+# Counts go with the events, event by event, so that they are the same number at every moment.
+_UNCOUNT = """
+UPDATE counts SET events = events - gone.number FROM (
+    SELECT received_at / 1000000 AS second, count(*) AS number FROM events
+    WHERE received_at < :before AND id <= (
+        SELECT max(id) FROM (SELECT id FROM events ORDER BY id LIMIT :step)
+    ) GROUP BY 1
+) AS gone WHERE counts.second = gone.second
+"""
 _EXPIRE_EVENTS = """
 DELETE FROM events WHERE received_at < :before AND id <= (
     SELECT max(id) FROM (SELECT id FROM events ORDER BY id LIMIT :step)
@@ -92,18 +103,25 @@ class SqliteStore:
     """Fulfils `webhook.store.contract.Store` with one file at `path`.
 
     Events older than `retention_seconds` are deleted, a few with each write and a step a second
-    besides. `now` is in Unix seconds.
+    besides; `expiry` says by which time. `now` is in Unix seconds.
     """
 
     lanes = 1
     group_seconds = 0
 
     def __init__(
-        self, path: Path, retention_seconds: int, now: Callable[[], float] = time.time
+        self,
+        path: Path,
+        retention_seconds: int,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path
         self._retention = retention_seconds
         self._now = now
+        self._monotonic = monotonic
+        self._elapsed = ElapsedTime(None, now(), monotonic())
+        self._held_back = False
         # One thread writes, another reads: sqlite3 calls block, and the event loop must not.
         self._writer = ThreadPoolExecutor(1, "sqlite-write")
         self._reader = ThreadPoolExecutor(1, "sqlite-read")
@@ -170,6 +188,9 @@ class SqliteStore:
             self._read_db = self._connect_reader()
             self._files = OpenFiles.of(self._path)
             self._note_owner()
+            newest = self._write_db.execute(_NEWEST).fetchone()
+            received = newest[0] / MICROSECONDS if newest else None
+            self._elapsed = ElapsedTime(received, self._now(), self._monotonic())
         except (OSError, sqlite3.Error, DamagedError) as error:
             self._close_reader()
             self._close_writer()
@@ -345,11 +366,26 @@ class SqliteStore:
     def _expire(self, db: sqlite3.Connection, step: int) -> int:
         """Delete expired events among the `step` oldest; how many there were."""
         oldest = db.execute("SELECT received_at FROM events ORDER BY id LIMIT 1").fetchone()
-        before = int(self._now()) - self._retention
+        wall = self._now()
+        before = int(self._elapsed.now(wall, self._monotonic())) - self._retention
         if oldest is None or oldest[0] >= before * MICROSECONDS:
+            self._note_held_back(oldest[0] / MICROSECONDS if oldest else wall, wall)
             return 0
-        db.execute("DELETE FROM counts WHERE second < ?", (before,))
-        return db.execute(_EXPIRE_EVENTS, {"before": before * MICROSECONDS, "step": step}).rowcount
+        bounds = {"before": before * MICROSECONDS, "step": step}
+        db.execute(_UNCOUNT, bounds)
+        db.execute("DELETE FROM counts WHERE second < ? AND events <= 0", (before,))
+        return db.execute(_EXPIRE_EVENTS, bounds).rowcount
+
+    def _note_held_back(self, oldest: float, wall: float) -> None:
+        """Say once that a clock which has jumped would have events deleted, and doesn't."""
+        held = self._elapsed.held and oldest < wall - self._retention
+        if held and not self._held_back:
+            log.warning(
+                "the clock is ahead of the time that has passed since the newest event: nothing "
+                "expires until it has kept step for %d minutes",
+                CONFIRM_SECONDS / 60,
+            )
+        self._held_back = held
 
     async def _expire_regularly(self) -> None:
         while True:

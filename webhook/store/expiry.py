@@ -1,0 +1,47 @@
+"""Which time expiry believes: the one that has passed, not the one that a clock shows.
+
+A clock may jump ahead by days for a moment, and a machine may boot in 1970 and be set right later.
+A store that believed the clock would delete what it has. So the time that expiry goes by runs with
+the monotonic clock and never faster. Where the wall clock is ahead of it, as after a jump or a
+night without a receiver, nothing more expires until the clock has kept step for an hour. Where the
+wall clock is behind, expiry goes by that one.
+"""
+
+SLACK_SECONDS = 60.0
+"""Clocks drift, and are mended in small steps: so much at once is believed."""
+CONFIRM_SECONDS = 3600.0
+"""How long a clock that has jumped ahead must keep step to be believed."""
+
+
+class ElapsedTime:
+    """Unix time, as far as it is believed. `wall` and `monotonic` are in seconds."""
+
+    def __init__(self, newest: float | None, wall: float, monotonic: float) -> None:
+        """`newest` is when the newest event was received, None where there is none."""
+        self._believed = wall if newest is None else min(wall, newest)
+        self._at = monotonic
+        self._offset = 0.0
+        self._ahead_since: float | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether the wall clock is ahead of what is believed, and not confirmed yet."""
+        return self._ahead_since is not None
+
+    def now(self, wall: float, monotonic: float) -> float:
+        """The time to go by. Call it every few seconds: it sees a step between two calls."""
+        self._believed += monotonic - self._at
+        self._at = monotonic
+        offset = wall - monotonic
+        if wall <= self._believed + SLACK_SECONDS:
+            self._ahead_since = None
+            self._believed = max(self._believed, wall)
+            return wall
+        stepped = abs(offset - self._offset) > SLACK_SECONDS
+        if self._ahead_since is None or stepped:
+            self._ahead_since, self._offset = monotonic, offset
+        if monotonic - self._ahead_since >= CONFIRM_SECONDS:
+            self._ahead_since = None
+            self._believed = wall
+            return wall
+        return self._believed
