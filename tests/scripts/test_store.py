@@ -1,0 +1,76 @@
+"""scripts/store: copies of a running store, and what is put in its place."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.generator import Generator
+from tests.support.receiver import Receiver
+from tests.support.rows import rows
+from tests.support.scripts import script
+
+
+def test_a_copy_of_a_running_store_under_load_can_be_restored(
+    store_path: Path, tmp_path: Path
+) -> None:
+    """1. Load, and a copy. 2. A crash. 3. The copy in the store's place. 4. All back again."""
+    copy = tmp_path / "copy.db"
+    receiver = Receiver(store_path).start()
+    with Generator([receiver.url], tmp_path / "ledger", "--rate", "200", "--keep-alive") as load:
+        load.acknowledge(400)
+        before = load.acknowledged()
+        made = script("store", "backup", f"sqlite:///{store_path}", copy)
+        assert made.returncode == 0, made.stderr
+        load.acknowledge(200)
+        refused = script("store", "restore", copy, store_path)
+        assert refused.returncode == 1
+        assert f"process {receiver.pid}); stop it first" in refused.stderr
+        receiver.kill()
+        load.finish(interrupt=True)
+    said = re.match(r"(\d+) events in .*copy.db, checked, in \d", made.stdout)
+    assert said is not None, made.stdout
+    assert int(said[1]) == rows(copy) >= before
+
+    done = script("store", "restore", copy, store_path)
+    assert done.returncode == 0, done.stderr
+    with Receiver(store_path) as restored:
+        assert restored.count() == rows(copy)
+        restored.post_many(10)
+    assert rows(store_path) == rows(copy) + 10
+    # What there was is whole, with what was in the log only.
+    aside = Path(re.findall(r"what there was is in (\S+)", done.stderr)[0])
+    with Receiver(aside) as former:
+        assert former.count() >= before + 200
+
+
+def test_an_emptied_store_begins_anew(store_path: Path) -> None:
+    with Receiver(store_path) as receiver:
+        receiver.post_many(10)
+        assert script("store", "empty", store_path).returncode == 1
+    assert script("store", "empty", store_path).returncode == 0
+    with Receiver(store_path) as receiver:
+        assert receiver.count() == 0
+        receiver.post_many(1)
+        assert receiver.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["backup", "{0}/none.db", "{0}/copy.db"], "there is no file"),
+        (["backup", "{0}/text", "{0}/copy.db"], "not a database"),
+        (["backup", "{0}/text", "{0}/text"], "exists already"),
+        (["restore", "{0}/text", "{0}/events.db"], "not a database"),
+        (["restore", "{0}/none.db", "{0}/events.db"], "there is no file"),
+    ],
+)
+def test_what_can_not_be_is_explained_and_nothing_is_made(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    (tmp_path / "text").write_text("no database " * 100)
+    ended = script("store", *(argument.format(tmp_path) for argument in arguments))
+    assert ended.returncode == 1
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["text"]
