@@ -19,6 +19,7 @@ from webhook.commit import Outcome
 from webhook.counter import WindowCounter
 from webhook.http.server import HttpServer
 from webhook.intake import Intake
+from webhook.store.contract import Gauged
 from webhook.version import VERSION
 
 ANSWER_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -153,6 +154,18 @@ class ReceiverCollector(Collector):
         events.add_metric(["over_limit"], self._intake.figures.over_limit)
         events.add_metric(["queue_full"], commit.queue_full)
         return events
+
+
+class StoreCollector(Collector):
+    """The figures of a store's own."""
+
+    def __init__(self, store: Gauged) -> None:
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        """Those that the store knows now."""
+        for gauge in self._store.gauges():
+            yield GaugeMetricFamily(gauge.name, gauge.meaning, gauge.value)
 
 
 def _resident_bytes() -> int:

@@ -18,11 +18,11 @@ from webhook.counter import WindowCounter
 from webhook.http.exchange import PostExchange
 from webhook.http.server import RESERVED_FILES, HttpLimits, HttpServer, raise_open_files_limit
 from webhook.intake import Intake
-from webhook.metrics import AnswerTimes, ReceiverCollector, WriteTimes, new_registry
+from webhook.metrics import AnswerTimes, ReceiverCollector, StoreCollector, WriteTimes, new_registry
 from webhook.problem import Problem
 from webhook.rate import RecentRate
 from webhook.settings import Settings
-from webhook.store.contract import StartError, Store
+from webhook.store.contract import BoundsBodies, Gauged, StartError, Store
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +87,14 @@ class Receiver:
         registry.register(
             ReceiverCollector(self._intake, counter, self._http, clock, self._answers)
         )
+        if isinstance(store, Gauged):
+            registry.register(StoreCollector(store))
 
     async def run(self) -> None:
         """Start, serve, drain, stop. Raises StartError."""
-        await self._store.open()
+        self._hear_stop()
+        self._refuse_large_bodies()
+        await self._open_store()
         try:
             self._intake.commit.start()
             self._listen()
@@ -100,6 +104,18 @@ class Receiver:
             if self._allocations is not None:
                 await self._allocations.close()
             await self._store.close()
+
+    def _refuse_large_bodies(self) -> None:
+        """What the store can never write must not be asked for again and again with a 503."""
+        settings = self._settings
+        if not isinstance(self._store, BoundsBodies):
+            return
+        most = self._store.largest_body(settings.max_array_events)
+        if settings.max_body_bytes > most:
+            raise StartError(
+                f"WEBHOOK_MAX_BODY_BYTES={settings.max_body_bytes} is not allowed with this "
+                f"store: it must be at most {most}, which is what the store can write of one POST"
+            )
 
     def _listen(self) -> None:
         settings = self._settings
@@ -116,10 +132,27 @@ class Receiver:
         gc.set_threshold(*GC_THRESHOLDS)
         log.info("listening on http://%s", self._shown_address())
 
-    async def _serve(self) -> None:
+    def _hear_stop(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+
+    async def _open_store(self) -> None:
+        """Open the store, which may take long. A stop ends the process meanwhile.
+
+        Nothing has been taken yet that could be lost, and nobody can call back a thread that opens
+        a file.
+        """
+        opening = asyncio.create_task(self._store.open())
+        stop = asyncio.create_task(self._stop.wait())
+        await asyncio.wait([opening, stop], return_when=asyncio.FIRST_COMPLETED)
+        if not opening.done():
+            log.info("stopped before the store was open")
+            os._exit(0)
+        stop.cancel()
+        await opening
+
+    async def _serve(self) -> None:
         stop = asyncio.create_task(self._stop.wait())
         broken = asyncio.create_task(self._intake.commit.broken())
         await asyncio.wait([stop, broken], return_when=asyncio.FIRST_COMPLETED)

@@ -1,46 +1,19 @@
 """A ring that asks for a password, over TLS."""
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 
+from tests.support.locked_ring import PASSWORDS, LockedRing
 from tests.support.receiver import Receiver
-from tests.support.ring import Ring
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("no_shared_ring")
 
 
-class LockedRing(Ring):
-    """A ring that wants a password and offers TLS."""
-
-    @contextmanager
-    def session(self, *numbers: int, keyspace: str | None = None) -> Iterator[Any]:
-        """As the superuser that Cassandra makes."""
-        cluster = Cluster(
-            [self.nodes[number].host for number in numbers] or self.hosts,
-            auth_provider=PlainTextAuthProvider("cassandra", "cassandra"),
-            execution_profiles={EXEC_PROFILE_DEFAULT: ExecutionProfile(request_timeout=10)},
-            protocol_version=5,
-        )
-        try:
-            yield cluster.connect(keyspace)
-        finally:
-            cluster.shutdown()
-
-
 def test_a_user_who_may_not_write_is_not_ready(tmp_path: Path) -> None:
-    settings = {
-        "authenticator": "PasswordAuthenticator",
-        "authorizer": "CassandraAuthorizer",
-    }
-    with LockedRing(tmp_path / "ring", settings=settings) as ring:
+    with LockedRing(tmp_path / "ring", settings=PASSWORDS) as ring:
         ring.apply_schema("locked")
         with ring.session() as session:
             session.execute("CREATE ROLE reader WITH PASSWORD = 'r' AND LOGIN = true")

@@ -1,7 +1,8 @@
 """The contract between the receiver and a store."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from webhook.events import Event
 
@@ -52,3 +53,28 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Let go of everything. Writes that returned stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A figure of a store's own, as Prometheus shows it."""
+
+    name: str
+    meaning: str
+    value: float
+
+
+@runtime_checkable
+class Gauged(Protocol):
+    """A store that has such figures."""
+
+    def gauges(self) -> Iterable[Gauge]:
+        """Those that are known now. Never waits."""
+
+
+@runtime_checkable
+class BoundsBodies(Protocol):
+    """A store whose writes may not be of any size."""
+
+    def largest_body(self, array_events: int) -> int:
+        """Bytes of the largest body of a POST, of at most so many events, that it can store."""

@@ -1,7 +1,8 @@
 """The cluster's store: Apache Cassandra, its data model in `cassandra/schema.cql`.
 
-`url` says where the ring is, `ring` talks to it, `codec` makes the bytes of cells, `lane` writes,
-`window` counts, and `store` is all of them as one store.
+`url` says where the ring is, `link` is a connection with it, `ring` talks over one and `keeper`
+keeps it; `codec` makes the bytes of cells, `lane` writes, `window` counts, and `store` is all of
+them as one store.
 """
 
 from webhook.store.cassandra.store import CassandraStore

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cassandra import ConsistencyLevel, DriverException
+from cassandra import ConsistencyLevel, DriverException, ReadFailure
 from cassandra.cluster import NoHostAvailable, Session
 from cassandra.query import SimpleStatement
 
@@ -32,7 +32,13 @@ def rows(url: str) -> Iterator[tuple[int, str]]:
             statement = SimpleStatement(
                 query, consistency_level=ConsistencyLevel.QUORUM, fetch_size=size
             )
-            page = session.execute(statement, timeout=SCAN_SECONDS, paging_state=state)
+            try:
+                page = session.execute(statement, timeout=SCAN_SECONDS, paging_state=state)
+            except ReadFailure:  # as of a page that is larger than cassandra.yaml lets it be
+                if size == 1:
+                    raise
+                size = max(1, size // 4)
+                continue
             length = 0
             for write in page.current_rows:
                 for event in write.events or ():
@@ -41,7 +47,7 @@ def rows(url: str) -> Iterator[tuple[int, str]]:
             state = page.paging_state
             if state is None:
                 return
-            size = min(2 * size, MOST_ROWS) if length < PAGE_BYTES / 2 else FIRST_ROWS
+            size = min(2 * size, MOST_ROWS) if length < PAGE_BYTES / 2 else min(size, FIRST_ROWS)
 
 
 @contextmanager

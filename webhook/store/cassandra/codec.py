@@ -15,6 +15,9 @@ _EVENT = struct.Struct(">iiqi")  # the tuple's length; received_at; the length o
 _NULL = _COUNT.pack(-1)
 _FIXED_BYTES = 4 + 8 + 4 + 4 + 4  # of an event, beside its three texts
 
+EVENT_BYTES = 4 + _FIXED_BYTES
+"""What an event takes in a cell beside its three texts."""
+
 encode_int = _COUNT.pack
 encode_bigint = struct.Struct(">q").pack
 

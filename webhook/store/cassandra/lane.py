@@ -16,6 +16,8 @@ The rules, which make counts exact without counters:
 5. A write whose outcome stays unknown ends the lane: no later write may build on counts that may
    not be there. It is repeated in the background for a while, and the lane is never sealed, so
    readers go on looking.
+6. Where the tables were emptied or made again, nobody knows what the lane's partition holds: it is
+   not used again, and its last minutes are listed anew, with the counts of the rows that are there.
 """
 
 import asyncio
@@ -25,11 +27,10 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 
-from cassandra.query import PreparedStatement
-
 from webhook.clock import MICROSECONDS
 from webhook.events import Event
 from webhook.store.cassandra.codec import (
+    EVENT_BYTES,
     encode_bigint,
     encode_counts,
     encode_events,
@@ -45,6 +46,10 @@ JOINED_SECONDS = 60  # after its end no lane joins a minute any more
 PROBE_TTL_SECONDS = 60
 PARTITION_EVENTS = 100_000  # past these the lane goes on under a new id
 PARTITION_BYTES = 32 << 20
+# What a node takes in one message: a 40th of its heap of 512 MB, 12.8 MiB, less some for the rest.
+LARGEST_WRITE_BYTES = 12 << 20
+BESIDE_EVENTS_BYTES = 4096  # of a write: counts, key, timestamps
+SHORTEST_EVENT_BYTES = len('{"type":"x"},')
 FIRST_PAUSE_SECONDS = 0.05  # between repeats; doubled each time
 LONGEST_PAUSE_SECONDS = 1.0
 
@@ -56,27 +61,33 @@ INSERT_LANE = (
     "INSERT INTO {}.lanes (minute, lane, sealed, counts) VALUES (?, ?, ?, ?) "
     "USING TTL ? AND TIMESTAMP ?"
 )
+INSERT_COUNTS = (
+    "INSERT INTO {}.events (minute, lane, counts, total) VALUES (?, ?, ?, ?) "
+    "USING TTL ? AND TIMESTAMP ?"
+)
+SELECT_EVENTS = "SELECT events FROM {}.events WHERE minute = ? AND lane = ?"
+LANE_STATEMENTS = (INSERT_EVENTS, INSERT_LANE, INSERT_COUNTS, SELECT_EVENTS)
 LANES_OUTLIVE_SECONDS = 3600
+RECOUNTED_MINUTES = 3  # what is older was there when the tables were emptied, and is not now
 _TRUE, _FALSE = b"\1", b"\0"
 
 
-class Statements:
-    """The prepared statements of lanes."""
+def largest_body(array_events: int) -> int:
+    """Bytes of the largest body of a POST, of at most so many events, that fits into one write.
 
-    def __init__(self, ring: Ring) -> None:
-        """Blocks, for a thread. Raises StoreUnavailable."""
-        self.insert_events: PreparedStatement = ring.prepare(INSERT_EVENTS)
-        self.insert_lane: PreparedStatement = ring.prepare(INSERT_LANE)
+    Beside the body itself a write has its texts of `type` and `call_id`: up to as much again.
+    """
+    room = LARGEST_WRITE_BYTES - BESIDE_EVENTS_BYTES
+    if_few = (room - array_events * EVENT_BYTES) / 2
+    if_many = room / (2 + EVENT_BYTES / SHORTEST_EVENT_BYTES)
+    return int(max(if_few, if_many))
 
 
 class Lane:
     """One lane. `write` must not be called before the call before it has returned."""
 
-    def __init__(
-        self, ring: Ring, statements: Statements, retention_seconds: int, write_seconds: float
-    ) -> None:
+    def __init__(self, ring: Ring, retention_seconds: int, write_seconds: float) -> None:
         self._ring = ring
-        self._statements = statements
         self._ttl = retention_seconds
         self._write_seconds = write_seconds
         self._id = uuid.uuid4().bytes
@@ -85,6 +96,8 @@ class Lane:
         self._bytes = 0
         self._counts: Counter[int] = Counter()
         self._unsettled: list[bytes] = []
+        self._entered: list[tuple[int, bytes]] = []
+        self._recounting = asyncio.Lock()
         self.minute: int | None = None
         """The minute that it is in (Unix time // 60), None outside of minutes."""
         self.ended = False
@@ -104,7 +117,7 @@ class Lane:
         cell = encode_events(events)
         values = self._row(minute, counts, cell, self._ttl)
         try:
-            await self._persist(self._statements.insert_events, values, self._write_seconds)
+            await self._persist(INSERT_EVENTS, values, self._write_seconds)
         except OutcomeUnknown:
             self.ended = True
             self._unsettled = values
@@ -120,14 +133,12 @@ class Lane:
         """
         minute = int(time.time()) // MINUTE
         values = self._row(minute, Counter(), encode_events([]), PROBE_TTL_SECONDS)
-        await self._ring.execute(self._statements.insert_events, values)
+        await self._ring.execute(INSERT_EVENTS, values)
 
     async def repeat(self, seconds: float) -> bool:
         """Go on repeating the write whose outcome stayed unknown; whether it was stored in time."""
         try:
-            await self._persist(
-                self._statements.insert_events, self._unsettled, seconds, definite=False
-            )
+            await self._persist(INSERT_EVENTS, self._unsettled, seconds, definite=False)
         except OutcomeUnknown:
             return False
         return True
@@ -145,6 +156,25 @@ class Lane:
             await self._list(minute, lane, _TRUE, counts)
         except (StoreUnavailable, OutcomeUnknown) as error:
             log.info("a lane stays unsealed: %s", error)
+
+    async def recount(self) -> None:
+        """Rule 6. Raises StoreUnavailable or OutcomeUnknown."""
+        async with self._recounting:
+            for minute, lane in self._entered:
+                counts = await asyncio.to_thread(self._stored, minute, lane)
+                if counts:
+                    values = [encode_int(minute), lane, encode_counts(counts)]
+                    values += [encode_int(counts.total()), encode_int(self._ttl)]
+                    values.append(encode_bigint(self._next_timestamp()))
+                    await self._persist(INSERT_COUNTS, values, self._write_seconds)
+                await self._list(minute, lane, _TRUE, encode_counts(counts))
+
+    def _stored(self, minute: int, lane: bytes) -> Counter[int]:
+        """The counts of the rows that are there, by second of the minute; blocks."""
+        rows = self._ring.pages(SELECT_EVENTS, [encode_int(minute), lane])
+        return Counter(
+            event.received_at // MICROSECONDS % MINUTE for row in rows for event in row.events or ()
+        )
 
     def _row(self, minute: int, counts: Counter[int], cell: bytes, ttl: int) -> list[bytes]:
         return [
@@ -177,6 +207,8 @@ class Lane:
             self._renew()
             raise StoreUnavailable("too long after the minute in which the events were received")
         self.minute = minute
+        self._entered = [one for one in self._entered if one[0] > minute - RECOUNTED_MINUTES]
+        self._entered.append((minute, self._id))
 
     async def _join(self, minute: int) -> None:
         try:
@@ -189,11 +221,11 @@ class Lane:
         ttl = encode_int(self._ttl + LANES_OUTLIVE_SECONDS)
         values = [encode_int(minute), lane, sealed, counts, ttl]
         values.append(encode_bigint(self._next_timestamp()))
-        await self._persist(self._statements.insert_lane, values, self._write_seconds / 2)
+        await self._persist(INSERT_LANE, values, self._write_seconds / 2)
 
     async def _persist(
         self,
-        statement: PreparedStatement,
+        statement: str,
         values: Sequence[bytes],
         seconds: float,
         *,

@@ -46,6 +46,11 @@ class RingSettings:
         keyspace = parts.path.strip("/")
         if not hosts or not keyspace.isidentifier() or (port and not port.isdecimal()):
             raise _bad("it must be cassandra://host1,host2,host3/keyspace")
+        for host in hosts:
+            try:
+                host.encode("idna")  # as looking it up begins, where this would be no OSError
+            except UnicodeError:
+                raise _bad(f"{host} is no host name, nor an address") from None
         user, _, password = credentials.partition(":")
         return cls(
             hosts,

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cassandra.query import PreparedStatement
-
 from webhook.clock import SKEW_SECONDS
 from webhook.store.cassandra.codec import decode_counts, encode_int
 from webhook.store.cassandra.lane import JOINED_SECONDS, MINUTE
@@ -41,18 +39,19 @@ class WindowReader:
     """Reads counts per second; remembers what is final, as long as it is asked for."""
 
     def __init__(self, ring: Ring, now: Callable[[], float] = time.time) -> None:
-        """Blocks, for a thread. Raises StoreUnavailable."""
         self._ring = ring
         self._now = now
-        self._select_lanes: PreparedStatement = ring.prepare(SELECT_LANES)
-        self._select_counts: PreparedStatement = ring.prepare(SELECT_COUNTS)
         self._minutes: dict[int, Minute] = {}
         self.reads = 0
         """Statements sent so far in order to count."""
 
+    def forget(self) -> None:
+        """Read everything anew from now on."""
+        self._minutes = {}
+
     async def check(self) -> None:
         """Return if a quorum answers. Raises StoreUnavailable."""
-        await self._ask(self._select_lanes, [encode_int(int(self._now()) // MINUTE)])
+        await self._ask(SELECT_LANES, [encode_int(int(self._now()) // MINUTE)])
 
     async def counts_since(self, second: int, newest: int = 0) -> dict[int, int]:
         """Events by second of receipt, from `second` on. Raises StoreUnavailable.
@@ -86,7 +85,7 @@ class WindowReader:
         return sealed + await asyncio.gather(*(self._one(minute, lane) for lane in unsealed))
 
     async def _list(self, minute: int, known: Minute) -> None:
-        rows = await self._execute(self._select_lanes, [encode_int(minute)])
+        rows = await self._execute(SELECT_LANES, [encode_int(minute)])
         for row in rows:
             if row.sealed:
                 known.sealed[row.lane] = decode_counts(row.counts)
@@ -96,14 +95,14 @@ class WindowReader:
 
     async def _one(self, minute: int, lane: Any) -> Counts:
         """The counts of a lane that may still be writing."""
-        rows = await self._execute(self._select_counts, [encode_int(minute), lane.bytes])
+        rows = await self._execute(SELECT_COUNTS, [encode_int(minute), lane.bytes])
         return decode_counts(rows[0].counts) if rows else {}
 
-    async def _execute(self, statement: PreparedStatement, values: list[bytes]) -> list[Any]:
+    async def _execute(self, statement: str, values: list[bytes]) -> list[Any]:
         self.reads += 1
         return await self._ask(statement, values)
 
-    async def _ask(self, statement: PreparedStatement, values: list[bytes]) -> list[Any]:
+    async def _ask(self, statement: str, values: list[bytes]) -> list[Any]:
         try:
             return await self._ring.execute(statement, values)
         except OutcomeUnknown as error:  # a read changes nothing: it may simply be asked again

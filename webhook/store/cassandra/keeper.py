@@ -1,0 +1,150 @@
+"""Keeps a ring connected, for as long as the receiver lives.
+
+The driver mends most of what happens: a node that restarts is connected again within seconds. What
+it never mends: a log-in that was refused once (a node that can't read its roles yet, a password
+that was changed for a moment), a name that could not be looked up, addresses that all changed. So
+where nodes stay without a connection although they could have one, another link is made from the
+settings. It takes the place of the one that there is only if it reaches more nodes.
+"""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from math import inf
+
+from webhook.store.cassandra.link import REQUEST_SECONDS, Link
+from webhook.store.cassandra.ring import Ring
+from webhook.store.contract import StartError, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+ROUND_SECONDS = 1.0
+LOST_SECONDS = 5.0  # so long the driver is left to mend it by itself
+LONGEST_PAUSE_SECONDS = 60.0  # between attempts that reach no more nodes than there are
+LONGEST_OUTAGE_PAUSE_SECONDS = 5.0  # the same while no node is connected
+REFRESH_SECONDS = 30.0
+PROBE_SECONDS = 1.0
+
+
+class Keeper:
+    """Gives `ring` a link, and another one when the driver has lost nodes for good."""
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self._lost_since = inf
+        self._attempt_at = 0.0
+        self._pause = ROUND_SECONDS
+        self._refresh_at = 0.0
+        self._blind_since = inf
+        self._told = ""
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            try:
+                await self._tend()
+            except Exception as error:  # whatever it is, the next round may be better
+                if self._tell(f"{type(error).__name__}: {error}"):
+                    log.exception("connecting to the ring; trying again until it works")
+            await asyncio.sleep(ROUND_SECONDS)
+
+    async def _tend(self) -> None:
+        link = self._ring.link
+        if link is None:
+            await self._begin()
+            return
+        now = time.monotonic()
+        blind = await self._is_blind(link, now)
+        lost = link.lost()
+        if lost:
+            self._lost_since = min(self._lost_since, now)
+        elif self._lost_since < inf:
+            self._rest()
+        gone = now - self._lost_since >= LOST_SECONDS
+        if now < self._attempt_at or not (gone or blind):
+            return
+        if not blind and link.connected() and not await self._some_answer(lost):
+            self._attempt_at = now + LOST_SECONDS  # dead nodes are no reason to begin anew
+            return
+        await self._renew(link, lost, blind)
+
+    async def _is_blind(self, link: Link, now: float) -> bool:
+        """Whether the driver has not heard for long of nodes that come and go."""
+        if now >= self._refresh_at:
+            self._refresh_at = now + REFRESH_SECONDS
+            seeing = await asyncio.to_thread(link.refresh)
+            self._blind_since = inf if seeing else min(self._blind_since, now)
+        return now - self._blind_since > REFRESH_SECONDS
+
+    def _rest(self) -> None:
+        self._lost_since, self._pause, self._told = inf, ROUND_SECONDS, ""
+        self._ring.trouble = ""
+
+    async def _begin(self) -> None:
+        try:
+            link = await asyncio.to_thread(self._ring.new_link)
+        except (StoreUnavailable, StartError) as error:
+            if self._tell(str(error)):
+                log.warning("%s; trying again until it works", error)
+            return
+        self._ring.use(link)
+        self._rest()
+        log.info("connected to the ring")
+
+    async def _renew(self, link: Link, lost: Sequence[str], blind: bool) -> None:
+        try:
+            other = await asyncio.to_thread(self._ring.new_link, whole=True)
+        except (StoreUnavailable, StartError) as error:
+            if self._tell(str(error)):
+                log.warning("%s; connecting anew until it works", error)
+            self._later(link)
+            return
+        before, after = len(link.connected()), len(other.connected())
+        if after > before or (blind and after == before):
+            self._ring.use(other)
+            log.warning(
+                "connected to the ring anew: to %d of its nodes (%s), where the driver had kept %d",
+                after,
+                ", ".join(sorted(str(host.address) for host in other.connected())),
+                before,
+            )
+            self._blind_since = inf
+            self._rest()
+            # The last of what is under way over the former one is given up by then.
+            await asyncio.sleep(REQUEST_SECONDS)
+            await asyncio.to_thread(self._ring.close_former)
+        else:
+            await asyncio.to_thread(other.close)
+            if lost and self._tell(f"no connection with {', '.join(lost)}"):
+                log.warning("%s; trying again until it works", self._told)
+            self._later(link)
+
+    def _later(self, link: Link) -> None:
+        longest = LONGEST_PAUSE_SECONDS if link.connected() else LONGEST_OUTAGE_PAUSE_SECONDS
+        self._pause = min(2 * self._pause, longest)
+        self._attempt_at = time.monotonic() + self._pause
+
+    def _tell(self, reason: str) -> bool:
+        """Keep the reason for /ready; whether it is a new one, for the log."""
+        self._ring.trouble = reason
+        new, self._told = reason != self._told, reason
+        return new
+
+    async def _some_answer(self, lost: Iterable[str]) -> bool:
+        """Whether any of these nodes takes connections."""
+        port = self._ring.settings.port
+        answers = await asyncio.gather(*(_answers(address, port) for address in lost))
+        return any(answers)
+
+
+async def _answers(address: str, port: int) -> bool:
+    def connect() -> bool:
+        try:
+            socket.create_connection((address, port), PROBE_SECONDS).close()
+        except OSError:
+            return False
+        return True
+
+    return await asyncio.to_thread(connect)
