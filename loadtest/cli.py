@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loadtest.plan import Load, Plan, PlanError, parse_steps
 from tgibf.arguments import number, whole
+from tgibf.target import TargetError, parse_target
 
 NAMED_TARGETS = ("demo", "cluster", "vagrant")
 SCALABLE = ("cluster", "vagrant")
@@ -76,6 +77,11 @@ def _plan(given: argparse.Namespace) -> Plan:
     named = given.target in NAMED_TARGETS
     if not named and not given.target.startswith(("http://", "https://")):
         raise PlanError(f"--target {given.target}: allowed is a URL or {', '.join(NAMED_TARGETS)}")
+    if not named:
+        try:
+            parse_target(given.target)
+        except TargetError as error:
+            raise PlanError(f"--target {error}") from error
     if given.store and named:
         raise PlanError("--store is for the target URL; the others know theirs")
     if given.scale and given.target not in SCALABLE:

@@ -1,8 +1,9 @@
 """`python -m tgibf`."""
 
-import sys
-
-from tgibf.cli import main
+from tgibf.early import begin, end_with
 
 if __name__ == "__main__":
-    sys.exit(main())
+    begin()
+    from tgibf.cli import main  # which takes a moment
+
+    end_with(main)

@@ -60,6 +60,10 @@ def parse_target(text: str) -> Target:
         raise TargetError(f"{text!r} has a user or a fragment, which do not apply; {allowed}")
     if not text.isascii() or not text.isprintable() or " " in text:
         raise TargetError(f"{text!r} has characters to be percent-encoded; {allowed}")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError as error:  # which looking it up raises, too, before it asks anybody
+        raise TargetError(f"{text!r}: no host can have the name {parts.hostname!r}") from error
     if port == 0:
         raise TargetError(f"{text!r} has port 0; allowed is 1 to 65535")
     tls = parts.scheme == "https"

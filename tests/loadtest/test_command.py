@@ -121,6 +121,7 @@ def test_it_warns_when_the_generator_is_the_limit(receiver: Receiver, tmp_path: 
     ("arguments", "words"),
     [
         (["--target", "moon"], "allowed is a URL or demo, cluster, vagrant"),
+        (["--target", "http://a..b:80"], "no host can have the name"),
         (["--target", "http://127.0.0.1:1", "--seconds", "1"], "no count is to be had"),
         (["--minutes", "0"], "allowed is a number from"),
         (["--minutes", "1", "--seconds", "1"], "not allowed with"),

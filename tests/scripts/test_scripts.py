@@ -37,6 +37,16 @@ def test_the_demo_ends_with_acknowledged_equal_to_counted(tmp_path: Path) -> Non
     assert not processes_with(str(kept))
 
 
+def test_a_proxy_in_the_environment_is_not_asked_for_what_runs_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    ended = script("demo", "--seconds", "1", "--keep", tmp_path / "kept")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 def test_verify_finds_a_deleted_and_a_doubled_event(tmp_path: Path) -> None:
     """Acknowledged rows that disappear from the real store make the run invalid."""
     kept = tmp_path / "kept"

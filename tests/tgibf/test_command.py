@@ -27,6 +27,8 @@ URL = "http://127.0.0.1:1"
         (["http://user:word@x/"], "http://HOST"),
         (["http://x/é"], "percent-encoded"),
         (["http://nowhere.invalid"], "cannot resolve"),
+        (["http://a..b:8080/"], "no host can have the name"),
+        ([f"http://{'x' * 64}/"], "no host can have the name"),
         ([URL, "--batch=0"], "1 to 1000"),
         ([URL, "--batch=1001"], "1 to 1000"),
         ([URL, "--batch=x"], "1 to 1000"),

@@ -1,0 +1,57 @@
+"""How the process begins and ends, whatever it was started with and whoever reads its output."""
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+READER_GONE = 128 + 13  # as a shell shows a program that SIGPIPE has ended
+
+
+def begin() -> None:
+    """Have the three standard streams, and hear a stop before there is anything to stop.
+
+    Where a stream was closed its number would go to the next file or socket. The first process of a
+    container hears only signals that it has a handler for.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free: this one
+    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
+
+
+def end_with(main: Callable[[], int]) -> NoReturn:
+    """Run `main`, and end with its exit code.
+
+    Where the reader of its output has gone, as in `tgibf URL | head`, it ends quietly. Where the
+    output can't be written, as on a full disk, one line says so.
+    """
+    code: object
+    try:
+        try:
+            code = main()
+        except SystemExit as leaving:
+            code = leaving.code
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        code = READER_GONE
+        _silence(1, 2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        _silence(1)
+        print(f"the summary could not be printed: {error.strerror}", file=sys.stderr)
+        code = 1
+    sys.exit(code)
+
+
+def _silence(*numbers: int) -> None:
+    """What is still in the buffers goes nowhere, and nobody complains of it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in numbers:
+        os.dup2(nowhere, number)
