@@ -1,6 +1,7 @@
 """The Tornado application: every route but `POST /events`."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -117,11 +118,27 @@ class Handler(ProblemHandler):
 
 
 class EventsHandler(ProblemHandler):
-    """`/events` for what is not a POST: those never come here."""
+    """`/events` for what is not a POST: those never come here.
+
+    Some senders try an address before they use it, by HEAD, GET or OPTIONS.
+    """
 
     def allowed_methods(self) -> str:
         """POST is taken before Tornado sees it."""
-        return "POST"
+        return "POST, GET, HEAD, OPTIONS"
+
+    def get(self) -> None:
+        self.set_header("Allow", self.allowed_methods())
+        self.set_header("Content-Type", "application/json")
+        self.finish(msgspec.json.encode({"send": "events here by POST", "see": "/events/count"}))
+
+    def head(self) -> None:
+        """Like GET; Tornado leaves the body out."""
+        self.get()
+
+    def options(self) -> None:
+        self.set_header("Allow", self.allowed_methods())
+        self.set_status(HTTPStatus.NO_CONTENT)
 
 
 class CountHandler(Handler):
@@ -226,12 +243,12 @@ class PageHandler(ProblemHandler, StaticFileHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
 
 
-def make_application(parts: Parts) -> Application:
-    """The routes, around `parts`."""
+def make_application(parts: Parts, event_paths: Iterable[str]) -> Application:
+    """The routes, around `parts`; a POST to one of `event_paths` never comes here."""
     given = {"parts": parts}
     return Application(
         [
-            ("/events", EventsHandler),
+            *((re.escape(path), EventsHandler) for path in event_paths),
             ("/events/count", CountHandler, given),
             ("/events/minutes", MinutesHandler, given),
             ("/allocation", AllocationHandler, given),

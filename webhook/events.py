@@ -4,11 +4,14 @@ An event is any JSON object with a non-empty string `type`. Nothing else is aske
 fields and unknown types are kept, and the text of the object is stored as it came.
 """
 
+import codecs
+import re
 from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
 
+from webhook import lenient
 from webhook.problem import Problem
 
 
@@ -30,6 +33,8 @@ _SHAPE = msgspec.json.Decoder(_Shape)
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _SYNTAX = msgspec.json.Decoder(msgspec.Raw)
 _STRING = msgspec.json.Decoder(str)
+_MARK = "\ufeff"
+_FORM = re.compile(r"[\w.%+\[\]-]+=[^{}\s]*")
 _WANTED = 'an event is a JSON object with a non-empty string "type"'
 
 
@@ -44,27 +49,23 @@ def parse(body: bytes, received_at: int, max_events: int) -> list[Event]:
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        raise Problem(
-            HTTPStatus.BAD_REQUEST, f"the body is not UTF-8: {error.reason} at byte {error.start}"
-        ) from None
+        raise _explain_bytes(body, error) from None
     try:
         if text.lstrip(" \t\r\n").startswith("["):
             return _parse_array(text, received_at, max_events)
         shape = _SHAPE.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
+        if text.startswith(_MARK):  # which is not part of the text that it marks as UTF-8
+            return parse(body.removeprefix(codecs.BOM_UTF8), received_at, max_events)
+        if lenient.may_help(text):
+            return _parse_leniently(text, received_at, max_events)
         raise _explain(text, error) from None
     return [_event(received_at, shape, text)]
 
 
 def _parse_array(text: str, received_at: int, max_events: int) -> list[Event]:
     elements = _ARRAY.decode(text)
-    if not elements:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the array is empty; {_WANTED}")
-    if len(elements) > max_events:
-        raise Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"the array has {len(elements)} events; at most {max_events} fit in one POST",
-        )
+    _check_length(len(elements), max_events)
     events = []
     for index, element in enumerate(elements):
         try:
@@ -77,10 +78,55 @@ def _parse_array(text: str, received_at: int, max_events: int) -> list[Event]:
     return events
 
 
+def _check_length(events: int, most: int) -> None:
+    if not events:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the array is empty; {_WANTED}")
+    if events > most:
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"the array has {events} events; at most {most} fit in one POST",
+        )
+
+
+def _parse_leniently(text: str, received_at: int, max_events: int) -> list[Event]:
+    """Events with lone surrogates in their strings."""
+    try:
+        found, is_array = lenient.objects(text)
+    except RecursionError:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the JSON is nested too deeply") from None
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from None
+    if is_array:
+        _check_length(len(found), max_events)
+    events = []
+    for index, (value, own) in enumerate(found):
+        kind = value.get("type") if isinstance(value, dict) else None
+        if not isinstance(kind, str) or not kind:
+            where = f"event {index} of the array: " if is_array else ""
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}{_WANTED}")
+        call_id = value.get("call_id")
+        named = lenient.in_characters(call_id) if isinstance(call_id, str) else None
+        _check_type(kind)
+        events.append(
+            Event(
+                received_at,
+                lenient.in_characters(kind),
+                None if named is None or "\0" in named else named,
+                own,
+            )
+        )
+    return events
+
+
+def _check_type(kind: str) -> None:
+    """Raises Problem for a type that no store can hold."""
+    if "\0" in kind:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"type" has a NUL character in it')
+
+
 def _event(received_at: int, shape: _Shape, body: str) -> Event:
     """The event; its text as it came. Raises Problem for a type that no store can hold."""
-    if "\0" in shape.type:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"type" has a NUL character in it')
+    _check_type(shape.type)
     return Event(received_at, shape.type, _call_id(shape.call_id), body)
 
 
@@ -102,4 +148,33 @@ def _explain(text: str, error: Exception) -> Problem:
         except (msgspec.DecodeError, RecursionError) as malformed:
             return Problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {malformed}")
         return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{error}; {_WANTED}")
-    return Problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}")
+    return Problem(HTTPStatus.BAD_REQUEST, _what_came(text) or f"the body is not JSON: {error}")
+
+
+def _what_came(text: str) -> str:
+    """What a body that is not JSON is instead, and what it should be; empty if nobody knows."""
+    if not text.strip():
+        return f"the body is empty; {_WANTED}"
+    if "\0" in text[:4]:
+        return "the body looks like UTF-16 or UTF-32; send JSON as UTF-8"
+    if _FORM.fullmatch(text.strip()):
+        return "the body looks like a form (a=b&c=d); send JSON, with Content-Type application/json"
+    first, newline, _ = text.strip().partition("\n")
+    if newline:
+        try:
+            _SYNTAX.decode(first)
+        except (msgspec.DecodeError, RecursionError):
+            return ""
+        return "the body has a JSON document in each line; send them as an array: [{...}, {...}]"
+    return ""
+
+
+def _explain_bytes(body: bytes, error: UnicodeDecodeError) -> Problem:
+    """400 for a body that is no text."""
+    if body.startswith(b"\x1f\x8b"):
+        detail = "the body is gzip data, and no Content-Encoding: gzip says so"
+    elif body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in body[:4]:
+        detail = "the body looks like UTF-16 or UTF-32; send JSON as UTF-8"
+    else:
+        detail = f"the body is not UTF-8: {error.reason} at byte {error.start}"
+    return Problem(HTTPStatus.BAD_REQUEST, detail)

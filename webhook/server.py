@@ -72,7 +72,7 @@ class Receiver:
             WriteTimes(registry).add,
         )
         self._http = HttpServer(
-            make_application(self._parts),
+            make_application(self._parts, settings.event_paths),
             self._intake.take,
             HttpLimits(
                 header_bytes=settings.max_header_bytes,
@@ -81,6 +81,7 @@ class Receiver:
                 request_seconds=settings.request_seconds,
                 idle_seconds=settings.idle_seconds,
                 connection_age_seconds=settings.connection_age_seconds,
+                event_paths=frozenset(path.encode() for path in settings.event_paths),
             ),
             self._max_connections(),
         )

@@ -14,6 +14,19 @@ LONGEST_RETENTION_SECONDS = 10 * 365 * 24 * 3600  # within what Cassandra can ex
 LONGEST_ANSWER_SECONDS = 30.0  # within the time in which a minute's events must be written
 MOST = 1 << 40
 _NAME = re.compile(r"[\w.-]+", re.ASCII)
+_PATH = re.compile(r"(/[\w.~%-]+)+", re.ASCII)
+_TAKEN_PATHS = frozenset(
+    {
+        "/allocation",
+        "/allocations",
+        "/events/count",
+        "/events/minutes",
+        "/health",
+        "/metrics",
+        "/page",
+        "/ready",
+    }
+)
 _PRINTABLE = re.compile(r"[!-~]*")
 
 
@@ -34,6 +47,10 @@ class Settings:
 
     address: str = _setting(
         "127.0.0.1:8080", "host:port to listen on; port 0 lets the kernel pick one."
+    )
+    paths: str = _setting(
+        "/events,/webhook",
+        "Where a POST is of events, separated by commas; with a slash at the end, too.",
     )
     store: str = _setting(
         "sqlite:///events.db",
@@ -79,6 +96,12 @@ class Settings:
     )
 
     @property
+    def event_paths(self) -> tuple[str, ...]:
+        """Each path, as it is and with a slash at its end."""
+        bare = [path.strip().rstrip("/") for path in self.paths.split(",")]
+        return tuple(path for one in bare for path in (one, f"{one}/"))
+
+    @property
     def host(self) -> str:
         return self.address.rpartition(":")[0].strip("[]")
 
@@ -112,6 +135,9 @@ class Settings:
         host, _, port = self.address.rpartition(":")
         if not host or not port.isdecimal() or int(port) > 65535 or not _is_name(host):
             raise _bad("ADDRESS", self.address, "host:port, such as 0.0.0.0:8080")
+        for path in self.event_paths[::2]:
+            if not _PATH.fullmatch(path) or path in _TAKEN_PATHS or path.startswith("/page/"):
+                raise _bad("PATHS", self.paths, "paths such as /events,/calls that have no use yet")
         if self.consul and not _is_http_address(self.consul):
             raise _bad("CONSUL", self.consul, "http://host:port, such as http://127.0.0.1:8500")
         if not _PRINTABLE.fullmatch(self.consul_token):

@@ -114,8 +114,8 @@ def test_the_minutes_sum_to_the_count_and_join_up(receiver: Receiver) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", "/events", "POST"),
-        ("DELETE", "/events", "POST"),
+        ("PUT", "/events", "POST, GET, HEAD, OPTIONS"),
+        ("DELETE", "/webhook/", "POST, GET, HEAD, OPTIONS"),
         ("POST", "/events/count", "GET, HEAD"),
         ("PUT", "/ready", "GET, HEAD"),
     ],
@@ -129,7 +129,7 @@ def test_a_wrong_method(receiver: Receiver, method: str, path: str, allowed: str
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/nothing", 404), ("/events/", 404), ("/page/missing.js", 404), ("/page/../app.py", 403)],
+    [("/nothing", 404), ("/events/moon", 404), ("/page/missing.js", 404), ("/page/../app.py", 403)],
 )
 def test_an_unknown_path(receiver: Receiver, path: str, status: int) -> None:
     answer = receiver.get(path)

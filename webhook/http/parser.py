@@ -8,12 +8,18 @@ import httptools
 from tornado.httputil import HTTPHeaders, HTTPInputError, RequestStartLine
 
 from webhook.http.exchange import Exchange, PostExchange, TornadoExchange
+from webhook.http.inflate import Inflater
 from webhook.http.response import CONTINUE
 from webhook.problem import Problem
 
 if TYPE_CHECKING:
     from webhook.http.connection import Connection
     from webhook.http.server import HttpLimits
+
+
+_LOOKED_AT = frozenset(
+    {b"host", b"content-length", b"expect", b"content-encoding", b"transfer-encoding"}
+)
 
 
 class EndOfRequests(Exception):  # noqa: N818 - not an error
@@ -36,6 +42,7 @@ class RequestParser:
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
         self._body: bytes | bytearray = b""
+        self._inflater: Inflater | None = None
         self._progress = 0  # what has come out of the parser so far
         self._pending = 0  # bytes that went in since something last came out
         self._upgrading = False
@@ -94,6 +101,7 @@ class RequestParser:
         """Drop what has come in of a request that is refused. Nothing may be fed afterwards."""
         self._url = self._body = b""
         self._headers = []
+        self._inflater = None
         self._head_bytes = self._pending = 0
 
     def release(self) -> None:
@@ -115,6 +123,7 @@ class RequestParser:
         self._headers = []
         self._body = b""
         self._head_bytes = self._pending = 0
+        self._inflater = None
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -140,7 +149,9 @@ class RequestParser:
         version = parser.get_http_version()
         target = self._url if self._url.startswith(b"/") else _origin_form(self._url)
         kind = (
-            PostExchange if method == b"POST" and _path(target) == b"/events" else TornadoExchange
+            PostExchange
+            if method == b"POST" and _path(target) in self._limits.event_paths
+            else TornadoExchange
         )
         exchange = kind(self._connection, version, parser.should_keep_alive())
         self.exchange = exchange
@@ -156,6 +167,8 @@ class RequestParser:
 
     def on_body(self, chunk: bytes) -> None:
         self._progress += 1
+        if self._inflater is not None:
+            chunk = self._inflater.feed(chunk)
         if not self._body:
             self._body = chunk
         elif isinstance(self._body, bytearray):
@@ -168,6 +181,11 @@ class RequestParser:
         exchange, self.exchange = self.exchange, None
         if self._upgrading or exchange is None:
             return
+        if self._inflater is not None:
+            inflater, self._inflater = self._inflater, None
+            self.exchange = exchange  # which is refused, if need be
+            inflater.finish()
+            self.exchange = None
         self.receiving_since = None
         self._connection.complete(exchange, bytes(self._body))
 
@@ -179,17 +197,34 @@ class RequestParser:
         waits = False
         for name, value in self._headers:
             lower = name.lower()
+            if lower not in _LOOKED_AT:
+                continue
             if lower == b"host":
                 hosts += 1
             elif lower == b"content-length":
                 self._check_body(int(value))
             elif lower == b"expect":
                 waits = version == "1.1" and value.lower() == b"100-continue"
+            elif lower == b"content-encoding":
+                self._take_coding(value)
+            elif value.strip().lower() != b"chunked":
+                raise Problem(
+                    HTTPStatus.NOT_IMPLEMENTED,
+                    f"Transfer-Encoding {value.decode('latin-1')!r} is not taken, only chunked; "
+                    "a compressed body is named in Content-Encoding",
+                )
         if version == "1.1" and hosts != 1:
             raise Problem(
                 HTTPStatus.BAD_REQUEST, f"an HTTP/1.1 request has one Host header, not {hosts}"
             )
         return waits
+
+    def _take_coding(self, value: bytes) -> None:
+        """Have the body inflated; only that of a POST of events is read here. Raises Problem."""
+        if isinstance(self.exchange, PostExchange) and value.strip().lower() != b"identity":
+            if self._inflater is not None:
+                value = b"several"
+            self._inflater = Inflater(value, self._limits.body_bytes)
 
     def _check_head(self, size: int) -> None:
         allowed = self._limits.header_bytes

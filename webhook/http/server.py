@@ -38,11 +38,14 @@ class HttpLimits:
 
     header_bytes: int
     body_bytes: int
+    """Of a body, inflated where it comes compressed."""
     receiving_bytes: int
     """Bodies that are being received, all together."""
     request_seconds: float
     idle_seconds: float
     connection_age_seconds: float
+    event_paths: frozenset[bytes]
+    """Where a POST is of events."""
 
 
 def raise_open_files_limit() -> int:
