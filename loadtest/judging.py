@@ -41,9 +41,11 @@ class Ledgers:
     def __init__(self, files: Sequence[Path]) -> None:
         """Raises NotToBeJudgedError."""
         self.outcomes = Outcomes()
+        self.incomplete: set[str] = set()
+        """Runs of which not every event is named: a generator was killed, or its disk was full."""
         try:
             for file in files:
-                read_ledger(file, self.outcomes)
+                self.incomplete |= read_ledger(file, self.outcomes).incomplete
         except (LedgerError, OSError) as error:
             raise NotToBeJudgedError(f"the ledger can't be read: {error}") from error
         self._runs = self.outcomes.runs
@@ -94,7 +96,13 @@ def judge_ledger(
     ledgers = Ledgers(files)
     told(f"{len(ledgers.outcomes):,} outcomes in the ledger")
     reading = StoreReading(store, ledgers, began, told)
-    found = judge(ledgers.outcomes, reading.ids())
+    found = judge(ledgers.outcomes, reading.ids(), ledgers.incomplete)
+    if ledgers.incomplete:
+        told(
+            f"{len(ledgers.incomplete)} ledgers are not whole: a generator was killed, or its disk "
+            f"was full. On {len(found.unnamed):,} stored events that they don't name there is no "
+            "verdict"
+        )
     kinds = ("lost", "unexpected", "duplicates")
     return (
         LedgerVerdict(

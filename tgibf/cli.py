@@ -44,7 +44,8 @@ examples:
   WEBHOOK="http://node-1:9999 http://node-2:9999" python -m tgibf
 
 exit codes:
-  0 every event was acked    1 some were refused or unknown    2 wrong usage"""
+  0 every event was acked    1 some were refused or unknown, or a file could not be written
+  2 wrong usage"""
 
 
 def main(
@@ -61,7 +62,7 @@ def main(
         print(f"tgibf: the run broke off: {error}", file=sys.stderr)
         return 1
     print(summary.as_json() if settings.json else summary.as_text())
-    return 0 if summary.all_acked else 1
+    return 0 if summary.all_acked and summary.whole else 1
 
 
 def parse(

@@ -1,7 +1,12 @@
-"""The ledger: a file with one line, `<id> <outcome>`, for every event that was started."""
+"""The ledger: a file with one line, `<id> <outcome>`, for every event that was started.
+
+A run begins with the line `# run <name> begins` and ends with `# run <name> is whole`. Without the
+second one it does not name every event: its disk was full, or its generator was killed.
+"""
 
 import os
 from collections.abc import ItemsView, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +16,7 @@ from tgibf.events import event_id
 from tgibf.marks import Marks
 from tgibf.outcome import Outcome
 
+_BEGINS, _IS_WHOLE = "begins", "is whole"
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _NUMBERED = dict(enumerate(Outcome, start=1))
 _NUMBERS = {outcome.value: number for number, outcome in _NUMBERED.items()}
@@ -66,15 +72,21 @@ class LedgerContents:
     """What a ledger says.
 
     `torn` is the text of a last line without its newline, as a killed generator leaves it: that
-    event, and those that were in flight, have no outcome in `outcomes`.
+    event, and those that were in flight, have no outcome in `outcomes`. `incomplete` are the names
+    of the runs of which it does not name every event.
     """
 
     outcomes: Outcomes
     torn: str | None
+    incomplete: frozenset[str] = frozenset()
 
 
 class Ledger:
-    """Appends outcomes as they settle. Lines wait in memory until `flush`."""
+    """Appends outcomes as they settle. Lines wait in memory until `flush`.
+
+    Where its disk fails it says so in `failure`, and writes no more: the run is to end, with its
+    summary, and the ledger is known not to be whole.
+    """
 
     def __init__(self, path: Path, run: str, *, append: bool) -> None:
         """Open the file for one run, whose name starts every id.
@@ -83,23 +95,38 @@ class Ledger:
         or if it cannot be opened.
         """
         self.run = run
+        self.path = path
+        self.failure: OSError | None = None
         try:
             _check(path, append=append)
             self._file = path.open("a", encoding="ascii")
         except OSError as error:
             raise LedgerError(f"cannot write the ledger: {error}") from error
-        self._lines: list[str] = []
+        self._lines = [_mark(run, _BEGINS)]
+        self.flush()
 
     def settle(self, first: int, events: int, outcome: Outcome) -> None:
         """Note one outcome for the events numbered `first` to `first` + `events` - 1."""
+        if self.failure is not None:
+            return
         for number in range(first, first + events):
             self._lines.append(f"{event_id(self.run, number)} {outcome}\n")
 
     def flush(self) -> None:
-        """Write what has settled. Raises OSError."""
+        """Write what has settled."""
+        if self.failure is not None:
+            return
         lines, self._lines = self._lines, []
-        self._file.writelines(lines)
-        self._file.flush()
+        try:
+            self._file.writelines(lines)
+            self._file.flush()
+        except OSError as error:
+            self.failure = error
+
+    def finish(self) -> None:
+        """Everything that was started has settled: the run is whole."""
+        self._lines.append(_mark(self.run, _IS_WHOLE))
+        self.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -110,8 +137,13 @@ class Ledger:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._file:
-            self.flush()
+        self.flush()
+        with suppress(OSError):  # what could not be written before; it has been said
+            self._file.close()
+
+
+def _mark(run: str, state: str) -> str:
+    return f"# run {run} {state}\n"
 
 
 def read_ledger(path: Path, outcomes: Outcomes | None = None) -> LedgerContents:
@@ -121,10 +153,15 @@ def read_ledger(path: Path, outcomes: Outcomes | None = None) -> LedgerContents:
     the line; a torn last line is not an error. Raises OSError if the file cannot be read.
     """
     outcomes = Outcomes() if outcomes is None else outcomes
+    incomplete: set[str] = set()
     with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith("\n"):
-                return LedgerContents(outcomes, line)
+                return LedgerContents(outcomes, line, frozenset(incomplete))
+            if line.startswith("# run "):
+                _, _, run, state = line.rstrip("\n").split(" ", 3)
+                (incomplete.add if state == _BEGINS else incomplete.discard)(run)
+                continue
             name, _, word = line[:-1].partition(" ")
             outcome = _OUTCOMES.get(word)
             if not name or outcome is None:
@@ -134,7 +171,7 @@ def read_ledger(path: Path, outcomes: Outcomes | None = None) -> LedgerContents:
                 )
             if not outcomes.add(name, outcome):
                 raise LedgerError(f"{path}, line {number}: the id {name!r} comes a second time")
-    return LedgerContents(outcomes, None)
+    return LedgerContents(outcomes, None, frozenset(incomplete))
 
 
 def _check(path: Path, *, append: bool) -> None:

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
+from functools import partial
 from uuid import uuid4
 
 import uvloop
@@ -32,8 +33,8 @@ def run(settings: Settings) -> Summary:
 
     SIGINT and SIGTERM start nothing new and wait for what is in flight; a second one gives that up
     too. Raises, before anything is sent, TargetError for a host without an address, LedgerError for
-    a ledger that must not or cannot be written, and SeriesError likewise; later, OSError if their
-    disk fails.
+    a ledger that must not or cannot be written, and SeriesError likewise. Where their disk fails
+    later the run ends, with a warning in its summary.
     """
     endpoints = tuple(resolve(target) for target in settings.targets)
     with _ledger(settings) as ledger, _series(settings) as series:
@@ -57,14 +58,31 @@ async def _run(
     limit = connections_within(raise_limit())
     sender = Sender(settings, endpoints, tally, ledger, series, max_connections=limit, warn=warn)
     stop = Stop(settings.seconds)
+    told: set[object] = set()
+
+    def keep(file: Ledger | Series, write: Callable[[], None]) -> None:
+        """Write, and end the run where that fails."""
+        write()
+        if file.failure is not None and file not in told:
+            told.add(file)
+            reason = file.failure.strerror or file.failure
+            warn(f"{file.path} is not whole: {reason}; the run ended early")
+            stop.now()
+
     with closing(sender.client), _stopping_on_signals(stop, sender):
         async with (
             _repeating(_EXPIRY_INTERVAL, sender.expire),
-            _repeating(_FLUSH_INTERVAL, ledger.flush if ledger else _nothing),
-            _repeating(_SERIES_INTERVAL, series.write if series else _nothing),
+            _repeating(
+                _FLUSH_INTERVAL, partial(keep, ledger, ledger.flush) if ledger else _nothing
+            ),
+            _repeating(
+                _SERIES_INTERVAL, partial(keep, series, series.write) if series else _nothing
+            ),
             _repeating(progress.interval, progress.tick),
         ):
             await _send(settings, sender, stop, progress, series)
+    if ledger is not None:
+        keep(ledger, ledger.finish)
     progress.close()
     return summarize(
         tally,
@@ -72,6 +90,7 @@ async def _run(
         urls=[target.url for target in settings.targets],
         seconds=sender.seconds,
         warnings=warnings,
+        whole=not told,
     )
 
 

@@ -10,6 +10,7 @@
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -31,13 +32,16 @@ class Series:
             self._file = path.open("x", encoding="ascii")
         except OSError as error:
             raise SeriesError(f"cannot write the series: {error}") from error
+        self.path = path
+        self.failure: OSError | None = None
+        """Why it writes no more."""
         self.second = Tally()
         self.burst: int | None = None
         self._in_flight = 0
         self._began = time.monotonic()
 
     def write(self) -> None:
-        """Write a line and begin the next second. Raises OSError."""
+        """Write a line and begin the next second."""
         now = time.monotonic()
         second, self.second = self.second, Tally()
         self._in_flight += second.sent - second.settled
@@ -55,8 +59,13 @@ class Series:
             "latency_ms": asdict(second.latency()),
         }
         self._began = now
-        self._file.write(f"{json.dumps(line)}\n")
-        self._file.flush()
+        if self.failure is not None:
+            return
+        try:
+            self._file.write(f"{json.dumps(line)}\n")
+            self._file.flush()
+        except OSError as error:
+            self.failure = error
 
     def __enter__(self) -> Self:
         return self
@@ -67,5 +76,6 @@ class Series:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._file:
-            self.write()
+        self.write()
+        with suppress(OSError):  # what could not be written before; it has been said
+            self._file.close()

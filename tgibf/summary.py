@@ -35,6 +35,8 @@ class Summary:
     failed_bursts: int
     behind_ms: float
     warnings: Sequence[str]
+    whole: bool = True
+    """Whether ledger and series, if any, have all of it."""
 
     @property
     def all_acked(self) -> bool:
@@ -90,7 +92,13 @@ class Summary:
 
 
 def summarize(
-    tally: Tally, *, mode: str, urls: Sequence[str], seconds: float, warnings: Sequence[str]
+    tally: Tally,
+    *,
+    mode: str,
+    urls: Sequence[str],
+    seconds: float,
+    warnings: Sequence[str],
+    whole: bool = True,
 ) -> Summary:
     """The summary of a tally in which everything has settled, after that many seconds."""
     return Summary(
@@ -109,6 +117,7 @@ def summarize(
         failed_bursts=tally.failed_bursts,
         behind_ms=tally.behind * 1000,
         warnings=[*warnings, *_lag_warnings(tally)],
+        whole=whole,
     )
 
 

@@ -3,7 +3,7 @@
 The words are Jepsen's (https://github.com/jepsen-io/jepsen, the set checker).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from tgibf.marks import Marks
@@ -21,6 +21,7 @@ class Verdict:
     unknown       outcome unknown, and not stored
     unexpected    stored, though refused, or though never attempted: a broken promise
     duplicates    stored more than once, whatever the outcome: a broken promise
+    unnamed       stored, of a run of which the ledger does not name every event: proves nothing
 
     `lost`, `recovered`, `unknown` and `unexpected` have no id in common; an id of `duplicates` may
     also be recovered or unexpected.
@@ -33,6 +34,7 @@ class Verdict:
     unknown: frozenset[str]
     unexpected: frozenset[str]
     duplicates: frozenset[str]
+    unnamed: frozenset[str] = frozenset()
 
     @property
     def valid(self) -> bool:
@@ -40,11 +42,14 @@ class Verdict:
         return not (self.lost or self.unexpected or self.duplicates)
 
 
-def judge(outcomes: Mapping[str, Outcome], stored: Iterable[str]) -> Verdict:
+def judge(
+    outcomes: Mapping[str, Outcome], stored: Iterable[str], incomplete: Collection[str] = ()
+) -> Verdict:
     """Compare a ledger's outcomes with the ids found in the store.
 
-    `stored` has an id as many times as the store has it. The outcomes must be complete: events
-    that a killed generator had in flight are in no ledger, and would count as unexpected.
+    `stored` has an id as many times as the store has it. `incomplete` are the names of runs of
+    which the outcomes don't name every event, as after a killed generator: of those that are not
+    named nothing can be said.
     """
     copies = Marks()
     for name in stored:
@@ -61,12 +66,20 @@ def judge(outcomes: Mapping[str, Outcome], stored: Iterable[str]) -> Verdict:
         elif outcome is Outcome.UNKNOWN:
             (recovered if name in copies else unknown).add(name)
     expected = (Outcome.ACKED, Outcome.UNKNOWN)
+    unnamed = frozenset(
+        name
+        for name in (copies if incomplete else ())
+        if name not in outcomes and name.rpartition("-")[0] in incomplete
+    )
     return Verdict(
         attempted=len(outcomes),
         acknowledged=acknowledged,
         lost=frozenset(lost),
         recovered=frozenset(recovered),
         unknown=frozenset(unknown),
-        unexpected=frozenset(name for name in copies if outcomes.get(name) not in expected),
+        unexpected=frozenset(
+            name for name in copies if name not in unnamed and outcomes.get(name) not in expected
+        ),
         duplicates=frozenset(name for name, count in copies.items() if count > 1),
+        unnamed=unnamed,
     )

@@ -68,6 +68,20 @@ def test_verify_finds_a_deleted_and_a_doubled_event(tmp_path: Path) -> None:
     assert figure(invalid.stdout, "duplicates") == 1
 
 
+def test_verify_gives_no_verdict_on_what_an_incomplete_ledger_does_not_name(
+    tmp_path: Path,
+) -> None:
+    kept = tmp_path / "kept"
+    assert script("demo", "--seconds", "1", "--keep", kept).returncode == 0
+    ledger, store = kept / "ledger", f"sqlite:///{kept / 'events.db'}"
+    lines = ledger.read_text().splitlines(keepends=True)
+    ledger.write_text("".join(lines[:500]))  # as a full disk or a kill -9 leaves it
+    cut = script("verify", ledger, store)
+    assert cut.returncode == 3
+    assert f"{len(lines) - 2 - 499} of theirs are stored" in cut.stdout
+    assert figure(cut.stdout, "unexpected") == 0
+
+
 def test_the_demo_ends_in_order_on_ctrl_c(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     command: list[str | Path] = [SCRIPTS / "demo"]

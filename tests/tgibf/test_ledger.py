@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.waiting import wait_for
-from tests.tgibf.generator import finish, start, tgibf
+from tests.tgibf.generator import COMMAND, finish, start, tgibf
 from tests.tgibf.peer import PROBLEM, Call, Peer, acknowledge, problem
 from tgibf.ledger import LedgerError, read_ledger
 from tgibf.outcome import Outcome
@@ -38,7 +38,10 @@ def test_every_event_has_one_line_with_its_outcome(tmp_path: Path, batch: int) -
     }
     assert run.code == 1
     assert len(expected) == 30
-    assert len(path.read_text().splitlines()) == 30
+    begins, *lines, ends = path.read_text().splitlines()
+    assert len(lines) == 30
+    assert begins.startswith("# run ")
+    assert ends == begins.replace("begins", "is whole")
     assert read_ledger(path).outcomes == expected
 
 
@@ -107,12 +110,38 @@ def test_a_second_signal_settles_what_is_in_flight_as_unknown(tmp_path: Path) ->
     assert list(read_ledger(path).outcomes.values()) == [Outcome.UNKNOWN] * 30
 
 
-def test_a_full_disk_breaks_the_run_off() -> None:
+@pytest.mark.parametrize("option", ["--ledger", "--series"])
+def test_a_full_disk_ends_the_run_with_its_summary(tmp_path: Path, option: str) -> None:
+    """By a limit on the size of files, which no root may pass."""
+    path = tmp_path / "file"
     with Peer() as peer:
-        run = tgibf(peer.url, *BURST, "--ledger=/dev/full", "--quiet")
+        run = tgibf(
+            *(peer.url, "--rate=1000", "--seconds=60", f"{option}={path}", "--json", "--quiet"),
+            command=("prlimit", "--fsize=4000", "--", *COMMAND),
+        )
 
     assert run.code == 1
-    assert run.err == "tgibf: the run broke off: [Errno 28] No space left on device\n"
+    assert run.summary["acked"] == run.summary["sent"] == len(peer.calls) > 0
+    (warning,) = (one for one in run.summary["warnings"] if "whole" in one)
+    assert str(path) in warning
+    assert "File too large" in warning
+
+
+def test_a_ledger_knows_whether_it_is_whole(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    with Peer() as peer:
+        assert tgibf(peer.url, *BURST, f"--ledger={whole}").code == 0
+        assert read_ledger(whole).incomplete == frozenset()
+        # 1. Killed in the middle, a run is known not to be whole.
+        process = start(peer.url, "--rate=100", f"--ledger={cut}")
+        wait_for(lambda: cut.exists() and " acked\n" in cut.read_text(), "outcomes on disk")
+        process.kill()
+        process.communicate()
+        assert read_ledger(cut).incomplete == read_ledger(cut).outcomes.runs
+    # 2. Another one in the same file is whole beside it.
+    cut.write_text(cut.read_text() + whole.read_text())
+    assert len(read_ledger(cut).incomplete) == 1
+    assert len(read_ledger(cut).outcomes.runs) == 2
 
 
 def test_a_torn_last_line_is_reported(tmp_path: Path) -> None:

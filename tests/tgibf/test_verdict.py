@@ -39,6 +39,17 @@ def test_unknown_outcomes_alone_break_no_promise() -> None:
     assert verdict.valid
 
 
+def test_what_an_incomplete_ledger_does_not_name_proves_nothing() -> None:
+    outcomes = {"a-1": Outcome.ACKED, "a-2": Outcome.REFUSED, "b-1": Outcome.ACKED}
+
+    verdict = judge(outcomes, ["a-1", "a-2", "a-3", "b-1", "b-2"], {"a"})
+
+    assert verdict.unnamed == {"a-3"}
+    assert verdict.unexpected == {"a-2", "b-2"}
+    assert judge(outcomes, ["a-1", "b-1", "a-9"], {"a"}).valid
+    assert not judge(outcomes, ["b-1", "a-9"], {"a"}).valid, "a-1 is lost"
+
+
 def test_a_duplicate_alone_breaks_a_promise() -> None:
     assert not judge({"a": Outcome.ACKED}, ["a", "a"]).valid
 
