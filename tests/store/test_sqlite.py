@@ -18,7 +18,7 @@ from tests.support.rows import query, rows
 from tests.support.strace import needs_strace
 from tests.support.waiting import wait_for
 from webhook.events import Event
-from webhook.store.sqlite import SqliteStore
+from webhook.store.sqlite import LARGEST_IDLE_LOG_BYTES, SqliteStore
 
 EXIT_START_FAILED = 3
 RETENTION_SECONDS = 3600
@@ -139,6 +139,25 @@ def test_a_clock_that_jumps_deletes_nothing(store_path: Path, tmp_path: Path) ->
     with Receiver(store_path) as receiver:
         assert receiver.count() >= 1001
         assert query(store_path, ROWS_AND_COUNTS) == [(1011, 1011)]
+
+
+def test_the_log_that_a_long_reader_has_made_grow_is_cut_back(
+    receiver: Receiver, store_path: Path
+) -> None:
+    event = {**EVENT, "padding": "x" * 900}
+    log = store_path.with_name("events.db-wal")
+    with closing(sqlite3.connect(store_path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchone()
+        while log.stat().st_size <= LARGEST_IDLE_LOG_BYTES + (4 << 20):
+            receiver.post([event] * 1000)
+        assert receiver.metric("webhook_store_log_bytes") == log.stat().st_size
+    # 2. The reader has gone: the next writes cut it back.
+    wait_for(
+        lambda: receiver.post().status == 200 and log.stat().st_size <= LARGEST_IDLE_LOG_BYTES,
+        "a smaller log",
+    )
+    assert receiver.count() == rows(store_path)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -32,13 +32,15 @@ import msgspec
 
 from webhook.clock import MICROSECONDS
 from webhook.events import Event
-from webhook.store.contract import OutcomeUnknown, StartError, StoreUnavailable
+from webhook.store.contract import Gauge, OutcomeUnknown, StartError, StoreUnavailable
 from webhook.store.expiry import CONFIRM_SECONDS, ElapsedTime
 from webhook.store.files import (
     LOOK_SECONDS,
+    WAL,
     DamagedError,
     OpenFiles,
     advice,
+    beside,
     inode,
     orphaned_log,
 )
@@ -51,6 +53,7 @@ OLDEST_SQLITE = (3, 33, 0)  # JSON functions, UPSERT, quick_check of one table
 CHECKED_WHOLE_BYTES = 64 << 20  # files up to this size are checked whole at start
 EXPIRY_STEP = 1000  # events deleted at once, beside those that go with a write
 EXPIRY_INTERVAL_SECONDS = 1.0
+LARGEST_IDLE_LOG_BYTES = 16 << 20  # it grows as long as somebody reads, and is cut back to this
 
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -157,6 +160,22 @@ class SqliteStore:
         else:
             await self.counts_since(int(self._now()))
 
+    def gauges(self) -> Iterator[Gauge]:
+        """See the contract."""
+        log_bytes = 0
+        with suppress(OSError):
+            log_bytes = beside(self._path, WAL).stat().st_size
+        yield Gauge(
+            "webhook_store_log_bytes",
+            "Size of SQLite's log; it grows as long as somebody else reads the store",
+            log_bytes,
+        )
+        yield Gauge(
+            "webhook_expiry_held",
+            "1 if nothing expires because the clock has jumped ahead",
+            int(self._held_back),
+        )
+
     async def close(self) -> None:
         """See the contract."""
         if self._expiry is not None:
@@ -256,6 +275,7 @@ class SqliteStore:
             self._check_owner(db)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA journal_size_limit = {LARGEST_IDLE_LOG_BYTES}")
         except BaseException:
             db.close()
             raise
