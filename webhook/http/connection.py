@@ -37,6 +37,7 @@ SLICE_BYTES = 1 << 12  # of input between two looks at those bounds
 REQUESTS_A_TURN = 64  # then other connections get theirs
 UNANSWERED_SECONDS = 60.0  # longer than any request takes
 LINGER_SECONDS = 2.0
+DISTANCE_SECONDS = 2.0  # an idle connection is closed so much later: a request may be on its way
 
 
 class Connection:
@@ -311,7 +312,9 @@ class Connection:
         Neither its age nor a drain makes that shorter: a request may be on its way, and a close
         would meet it. A connection that must end is told so with its next answer.
         """
-        return UNANSWERED_SECONDS if self._exchanges else self._server.limits.idle_seconds
+        if self._exchanges:
+            return UNANSWERED_SECONDS
+        return self._server.limits.idle_seconds + DISTANCE_SECONDS
 
     def _finish(self) -> None:
         """All that was owed is sent: close, politely where the client may still be sending."""
