@@ -58,14 +58,14 @@ STAGES = (
     Stage(
         "unit",
         "pure functions, the load generator, capacity",
-        seconds=60,
+        seconds=40,
         folders=("unit", "tgibf", "capacity"),
         commands={"openssl": "openssl"},
     ),
     Stage(
         "receiver",
         "a receiver on SQLite: HTTP, durability, pressure, kills",
-        seconds=120,
+        seconds=190,
         folders=("webhook", "store", "faults"),
         commands={
             "faketime": "faketime",
@@ -78,7 +78,7 @@ STAGES = (
     Stage(
         "scripts",
         "what is typed: the demo, releases, programs, the load test",
-        seconds=90,
+        seconds=130,
         folders=("scripts", "loadtest", "cassandra", "vagrant", "cluster", "browser", "docker"),
         commands={"ip": "iproute2"},
     ),
@@ -92,7 +92,7 @@ STAGES = (
     Stage(
         "docker",
         "the images, and compose, on a Docker engine",
-        seconds=150,
+        seconds=115,
         words=frozenset({"docker"}),
         commands={
             "debootstrap": "debootstrap",
@@ -114,7 +114,7 @@ STAGES = (
     Stage(
         "ring",
         "Cassandra: rings of one, two and three nodes, and their faults",
-        seconds=500,
+        seconds=780,
         words=frozenset({"ring", "rings"}),
         commands={**NODE_COMMANDS, "faketime": "faketime"},
         servers=("cassandra",),
@@ -123,7 +123,7 @@ STAGES = (
     Stage(
         "cluster",
         "three nodes with Consul, Nomad, Fabio and Cassandra, and their faults",
-        seconds=500,
+        seconds=600,
         words=frozenset({"cluster", "running_cluster"}),
         commands={**NODE_COMMANDS, "chromium": "chromium", "gcc": "gcc"},
         servers=("nomad", "consul", "fabio", "cassandra"),
