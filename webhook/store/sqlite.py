@@ -355,8 +355,8 @@ class SqliteStore:
     def _write_probe(self, db: sqlite3.Connection) -> None:
         """Write something, which says whether that can be done."""
         db.execute(
-            "INSERT INTO probe VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET probed_at = ?1",
-            (self._now(),),
+            "INSERT INTO probe VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET probed_at = :at",
+            {"at": self._now()},
         )
 
     def _probe(self) -> None:
@@ -369,6 +369,7 @@ class SqliteStore:
 
     def _failed(self, error: sqlite3.Error) -> None:
         """Give the connection up, and with it the transaction; the next write opens a new one."""
+        self._look()  # SQLite notices some of it by itself, and before we do
         if self._changed:
             return  # it has been said; the connection is to the files as they were
         if not self._failing:
