@@ -104,17 +104,10 @@ def _parse_leniently(text: str, received_at: int, max_events: int) -> list[Event
         if not isinstance(kind, str) or not kind:
             where = f"event {index} of the array: " if is_array else ""
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}{_WANTED}")
-        call_id = value.get("call_id")
-        named = lenient.in_characters(call_id) if isinstance(call_id, str) else None
         _check_type(kind)
-        events.append(
-            Event(
-                received_at,
-                lenient.in_characters(kind),
-                None if named is None or "\0" in named else named,
-                own,
-            )
-        )
+        call_id = value.get("call_id")
+        named = _storable(lenient.in_characters(call_id)) if isinstance(call_id, str) else None
+        events.append(Event(received_at, lenient.in_characters(kind), named, own))
     return events
 
 
@@ -134,7 +127,11 @@ def _call_id(raw: msgspec.Raw) -> str | None:
     """A call_id that is a string; one that is anything else is in the body only."""
     if bytes(memoryview(raw)[:1]) != b'"':
         return None
-    call_id = _STRING.decode(raw)
+    return _storable(_STRING.decode(raw))
+
+
+def _storable(call_id: str) -> str | None:
+    """None for one that no store can hold; it is in the body all the same."""
     return call_id if "\0" not in call_id else None
 
 

@@ -23,7 +23,6 @@ from support.stages import STAGES, SUITES, Stage, Suite, clock, missing_commands
 from support.venv import ROOT, VENV, other_pythons, provide_venv
 
 INTERRUPTED = 2
-NO_TESTS = 5
 SLOWEST = 10
 PLUGIN = "tests.support.staging"
 NEEDS_ROOT = "needs root: sudo scripts/test"
@@ -92,13 +91,15 @@ def _stages(suites: Sequence[Suite], plan: Plan, arguments: Sequence[str]) -> li
     stages = [stage for stage in STAGES if stage.name in wanted and plan.tests.get(stage.name)]
     if not any(suite.other_pythons for suite in suites) or _names_files(arguments):
         return stages
-    repeated = [on_other_python(version) for version in other_pythons()]
+    repeated = [on_other_python(*found) for found in other_pythons().items()]
     repeated = [one for one in repeated if all(plan.tests.get(name) for name in one.tests)]
     return sorted([*stages, *repeated], key=lambda stage: bool(stage.servers))
 
 
 def _names_files(arguments: Sequence[str]) -> bool:
-    return any(not a.startswith("-") and Path(ROOT, a.split("::")[0]).exists() for a in arguments)
+    """Whether they name tests; `-k webhook` does not, though there is a folder of that name."""
+    paths = [Path(ROOT, a.split("::")[0]).resolve() for a in arguments if not a.startswith("-")]
+    return any(path.exists() and path.is_relative_to(ROOT / "tests") for path in paths)
 
 
 def _here(stages: Sequence[Stage]) -> list[str]:
@@ -140,7 +141,7 @@ class Tests:
         python = self.python
         if stage.python:
             folder = VENV.with_name(f"{VENV.name}-{stage.python}")
-            python = provide_venv("dev", folder, other_pythons()[stage.python])
+            python = provide_venv("dev", folder, stage.interpreter)
         report = self.directory / f"{stage.name}.xml"
         command = [*self._pytest(python), f"--junitxml={report}", *stage.arguments()]
         command += [] if any(word.startswith("-v") for word in self.arguments) else ["-q"]

@@ -41,6 +41,8 @@ class Stage:
     """Whether it runs only where it is named."""
     python: str = ""
     """The version of Python that runs it, if that is another one than runs the others."""
+    interpreter: str = ""
+    """Where that one is."""
     repeats: tuple[str, ...] = ()
     """The stages whose tests it runs again."""
 
@@ -158,7 +160,7 @@ BY_NAME = {stage.name: stage for stage in STAGES}
 REPEATED = ("unit", "receiver")
 
 
-def on_other_python(version: str) -> Stage:
+def on_other_python(version: str, interpreter: str) -> Stage:
     """The stage that runs the quick tests again with another Python, such as 3.12."""
     repeated = [BY_NAME[name] for name in REPEATED]
     return Stage(
@@ -167,6 +169,7 @@ def on_other_python(version: str) -> Stage:
         seconds=40 + sum(stage.seconds for stage in repeated),
         commands={name: package for stage in repeated for name, package in stage.commands.items()},
         python=version,
+        interpreter=interpreter,
         repeats=REPEATED,
     )
 

@@ -14,8 +14,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-APPLICATION_ID = 0x54435645  # as webhook/store/sqlite.py has it
-SUFFIXES = ("", "-wal", "-shm")
+from webhook.store.files import (
+    APPLICATION_ID,
+    LOCK,
+    SUFFIXES,
+    beside,
+    last_inode,
+    orphaned_log,
+)
 
 
 class StoreError(Exception):
@@ -37,6 +43,7 @@ def back_up(store: Path, copy: Path) -> Copy:
     began = time.monotonic()
     part = copy.with_name(f"{copy.name}.part")
     part.unlink(missing_ok=True)
+    _refuse_orphaned_log(store)
     try:
         with closing(_open(store)) as db:
             _check_owner(db, store)
@@ -79,6 +86,16 @@ def empty(store: Path) -> list[Path]:
     return moved
 
 
+def _refuse_orphaned_log(store: Path) -> None:
+    """Opening the store would have SQLite delete a log, or apply that of another file."""
+    try:
+        lock = beside(store, LOCK).read_text(errors="replace")
+    except OSError:
+        lock = ""
+    if reason := orphaned_log(store, last_inode(lock)):
+        raise StoreError(reason)
+
+
 def _open(path: Path) -> sqlite3.Connection:
     """A connection that makes no file. Raises StoreError where there is none."""
     if not path.is_file():
@@ -112,7 +129,7 @@ def _check(path: Path) -> int:
 @contextmanager
 def _alone(store: Path) -> Iterator[None]:
     """Hold the store's lock, which a receiver holds as long as it runs. Raises StoreError."""
-    handle = os.open(store.with_name(f"{store.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(beside(store, LOCK), os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,9 +149,9 @@ def _put_aside(store: Path) -> list[Path]:
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     moved = []
     for suffix in SUFFIXES:
-        path = store.with_name(store.name + suffix)
+        path = beside(store, suffix)
         if path.exists():
-            moved.append(store.with_name(f"{store.name}.before-{moment}{suffix}"))
+            moved.append(beside(store, f".before-{moment}{suffix}"))
             path.rename(moved[-1])
     return moved
 

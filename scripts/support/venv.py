@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,17 +67,20 @@ def _create(folder: Path, interpreter: str) -> None:
 
 
 def other_pythons() -> dict[str, str]:
-    """The supported Pythons on this machine but the running one, by version: 3.12 -> its path.
+    """The supported Pythons on this machine but the running one, by version: 3.12 -> its path."""
+    minors = range(NEEDED[1], NEEDED[1] + 10)
+    return pythons(minor for minor in minors if minor != sys.version_info.minor)
 
-    They are looked for on PATH and among pyenv's.
-    """
+
+def pythons(minors: Iterable[int]) -> dict[str, str]:
+    """The Pythons 3 of these minor versions that run, on PATH or among pyenv's, by version."""
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     found: dict[str, str] = {}
-    for minor in range(NEEDED[1], NEEDED[1] + 10):
+    for minor in minors:
         name = f"python3.{minor}"
         candidates = [shutil.which(name), *map(str, sorted(root.glob(f"versions/*/bin/{name}")))]
         works = (one for one in candidates if one is not None and _works(one))
-        if minor != sys.version_info.minor and (path := next(works, None)) is not None:
+        if (path := next(works, None)) is not None:
             found[f"3.{minor}"] = path
     return found
 

@@ -1,9 +1,7 @@
 """Whatever is typed says in one sentence that this Python is too old, from Python 3.6 on."""
 
 import ast
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from itertools import takewhile
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from support.venv import pythons
 from tests.support.scripts import SCRIPTS
 from webhook.process import REPOSITORY
 
@@ -28,20 +27,7 @@ def scripts() -> Iterator[Path]:
                 yield path
 
 
-def old_pythons() -> dict[str, str]:
-    """Pythons before 3.11 on PATH or among pyenv's that run, by their version."""
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    found = {}
-    for minor in range(OLDEST[1], 11):
-        name = f"python3.{minor}"
-        for path in (shutil.which(name), *sorted(root.glob(f"versions/*/bin/{name}"))):
-            if path and not subprocess.run([path, "-c", ""], capture_output=True).returncode:
-                found[f"3.{minor}"] = str(path)
-                break
-    return found
-
-
-OLD = old_pythons()
+OLD = pythons(range(OLDEST[1], 11))  # before the one that is needed
 NAMES = [str(path.relative_to(SCRIPTS)) for path in scripts()]
 REFUSING = ["scripts/support/__init__.py"]
 REFUSING += [f"{name}/{file}.py" for name in PACKAGES for file in ("__init__", "__main__")]

@@ -82,7 +82,7 @@ def test_quick_stages_come_first_and_need_neither_root_nor_a_server() -> None:
 
 
 def test_only_what_is_not_here_is_to_be_installed() -> None:
-    stage = on_other_python("3.12")
+    stage = on_other_python("3.12", "/usr/bin/python3.12")
     assert missing_commands([stage], stage.commands) == {}
     assert missing_commands([stage], set(stage.commands) - {"strace"}) == {"strace": "strace"}
 

@@ -44,6 +44,27 @@ def test_a_copy_of_a_running_store_under_load_can_be_restored(
         assert former.count() >= before + 200
 
 
+def test_no_backup_deletes_a_log_or_applies_that_of_another_file(
+    store_path: Path, tmp_path: Path
+) -> None:
+    """After a crash, with the file moved away, or another one in its place."""
+    receiver = Receiver(store_path).start()
+    receiver.post_many(50)
+    receiver.kill()
+    log = store_path.with_name("events.db-wal")
+    left = log.read_bytes()
+    store_path.rename(tmp_path / "away.db")
+    with Receiver(tmp_path / "other.db") as other:
+        other.post_many(1)
+    for replace, words in ((False, "events that were acknowledged"), (True, "another file")):
+        if replace:
+            (tmp_path / "other.db").rename(store_path)
+        refused = script("store", "backup", store_path, tmp_path / "copy.db")
+        assert refused.returncode == 1
+        assert words in refused.stderr
+        assert log.read_bytes() == left
+
+
 def test_an_emptied_store_begins_anew(store_path: Path) -> None:
     with Receiver(store_path) as receiver:
         receiver.post_many(10)

@@ -18,6 +18,7 @@ from tests.support.rows import query, rows
 from tests.support.strace import needs_strace
 from tests.support.waiting import wait_for
 from webhook.events import Event
+from webhook.store.files import LOOK_SECONDS
 from webhook.store.sqlite import LARGEST_IDLE_LOG_BYTES, SqliteStore
 
 EXIT_START_FAILED = 3
@@ -117,6 +118,29 @@ def test_expired_events_go_in_small_steps_and_leave_the_rest(tmp_path: Path) -> 
             await store.write(batch(now, 60))
             assert rows(path) == 60
             assert await store.counts_since(0) == {int(now): 60}
+        finally:
+            await store.close()
+
+    asyncio.run(test())
+
+
+def test_a_log_that_sqlite_itself_deleted_is_nobody_s_doing(store_path: Path) -> None:
+    """When both connections have failed, the last one to go takes the log along."""
+
+    async def test() -> None:
+        store = SqliteStore(store_path, RETENTION_SECONDS)
+        event = [Event(int(time.time() * 1e6), "a", None, "{}")]
+        await store.open()
+        try:
+            await store.write(event)
+            store._failed(sqlite3.OperationalError("disk I/O error"))  # noqa: SLF001
+            store._close_reader()  # noqa: SLF001
+            assert not store_path.with_name("events.db-wal").exists()
+            for _ in range(2):
+                await asyncio.sleep(2 * LOOK_SECONDS)  # past the next look
+                await store.write(event)
+            await store.health()
+            assert sum((await store.counts_since(0)).values()) == 3
         finally:
             await store.close()
 

@@ -26,6 +26,7 @@ class Inflater:
                 f"Content-Encoding {name.decode('latin-1')!r} is not taken; send {TAKEN}, or none",
                 headers={"Accept-Encoding": TAKEN},
             )
+        self.name = name
         self._coding = coding.decode()
         self._most = most
         self._stream = zlib.decompressobj(_GZIP) if coding != b"deflate" else None

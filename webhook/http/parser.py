@@ -178,14 +178,11 @@ class RequestParser:
         self._check_body(len(self._body))
 
     def on_message_complete(self) -> None:
+        if self._inflater is not None:
+            self._inflater.finish()  # as long as the exchange is there to be refused
         exchange, self.exchange = self.exchange, None
         if self._upgrading or exchange is None:
             return
-        if self._inflater is not None:
-            inflater, self._inflater = self._inflater, None
-            self.exchange = exchange  # which is refused, if need be
-            inflater.finish()
-            self.exchange = None
         self.receiving_since = None
         self._connection.complete(exchange, bytes(self._body))
 
@@ -223,7 +220,7 @@ class RequestParser:
         """Have the body inflated; only that of a POST of events is read here. Raises Problem."""
         if isinstance(self.exchange, PostExchange) and value.strip().lower() != b"identity":
             if self._inflater is not None:
-                value = b"several"
+                value = b"%b, %b" % (self._inflater.name, value)
             self._inflater = Inflater(value, self._limits.body_bytes)
 
     def _check_head(self, size: int) -> None:

@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+APPLICATION_ID = 0x54435645  # "TCVE" in the file's header: this file is ours
+LOCK = ".lock"
 WAL = "-wal"
 SUFFIXES = ("", WAL, "-shm")
 LOOK_SECONDS = 0.25
@@ -25,12 +27,21 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def inode(path: Path) -> int:
-    """The number by which the file system knows a file; 0 where there is none."""
+def identity(path: Path) -> tuple[int, int]:
+    """Device and inode of a file; zeros where there is none."""
     try:
-        return path.stat().st_ino
+        status = path.stat()
     except OSError:
-        return 0
+        return 0, 0
+    return status.st_dev, status.st_ino
+
+
+def inode(path: Path) -> int:
+    """The number by which a file system knows a file; 0 where there is none.
+
+    It stays the same over a restart of the machine, where that of the device need not.
+    """
+    return identity(path)[1]
 
 
 @dataclass(frozen=True)
@@ -38,29 +49,47 @@ class OpenFiles:
     """The files that were opened, to be held against what is at their paths now."""
 
     path: Path
-    inodes: tuple[tuple[str, int], ...]
+    identities: tuple[tuple[str, tuple[int, int]], ...]
 
     @classmethod
     def of(cls, path: Path) -> "OpenFiles":
         """Those that are there now, which must be those that were opened."""
-        return cls(path, tuple((suffix, inode(beside(path, suffix))) for suffix in SUFFIXES))
+        return cls(path, tuple((suffix, identity(beside(path, suffix))) for suffix in SUFFIXES))
+
+    def reopened(self) -> "OpenFiles":
+        """The same store, with the log that it has now."""
+        return OpenFiles(self.path, (*self.closed().identities, *self.of(self.path).identities[1:]))
+
+    def closed(self) -> "OpenFiles":
+        """The store alone: with its last connection SQLite itself deletes the log."""
+        return OpenFiles(self.path, self.identities[:1])
 
     def changed(self) -> str | None:
         """Which was moved, deleted or replaced, in words; None if all are as they were."""
-        for suffix, number in self.inodes:
-            now = inode(beside(self.path, suffix))
-            if now != number:
-                return (
-                    f"{beside(self.path, suffix)} was {'replaced' if now else 'moved or deleted'}"
-                )
+        for suffix, opened in self.identities:
+            file = beside(self.path, suffix)
+            now = identity(file)
+            if now != opened:
+                return f"{file} was {'replaced' if any(now) else 'moved or deleted'}"
         return None
 
 
-def orphaned_log(path: Path, last_inode: int) -> str | None:
+def last_inode(lock: str) -> int:
+    """The store's inode by the text of its lock file, as `owner_note` made it; 0 if unknown."""
+    _, _, last = lock.partition("inode")
+    return int(last) if last.strip().isdecimal() else 0
+
+
+def owner_note(path: Path) -> str:
+    """What the lock file says: who has the store, and which file it is."""
+    return f"{os.getpid()} inode {inode(path)}\n"
+
+
+def orphaned_log(path: Path, before: int) -> str | None:
     """Why the log beside a store that is not open does not belong to it; None if it may.
 
-    `last_inode` is the store's when a receiver last had it open, 0 if nobody knows. SQLite deletes
-    a log that has no store, and applies one to whatever store it finds beside it.
+    `before` is the store's inode when a receiver last had it open, 0 if nobody knows. SQLite
+    deletes a log that has no store, and applies one to whatever store it finds beside it.
     """
     log = beside(path, WAL)
     if not (log.exists() and log.stat().st_size):
@@ -71,7 +100,7 @@ def orphaned_log(path: Path, last_inode: int) -> str | None:
             f"{'empty' if path.exists() else 'not there'}. Put that file back beside it; or, to "
             f"start with an empty store, move {log.name} to where the file went"
         )
-    if last_inode not in (0, inode(path)):
+    if before not in (0, inode(path)):
         return (
             f"{log} belongs to another file than the one that is at {path} now, and would damage "
             f"it. If {path.name} was restored from a copy, move {log.name} and {path.name}-shm "

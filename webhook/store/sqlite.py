@@ -35,19 +35,21 @@ from webhook.events import Event
 from webhook.store.contract import Gauge, OutcomeUnknown, StartError, StoreUnavailable
 from webhook.store.expiry import CONFIRM_SECONDS, ElapsedTime
 from webhook.store.files import (
+    APPLICATION_ID,
+    LOCK,
     LOOK_SECONDS,
     WAL,
     DamagedError,
     OpenFiles,
     advice,
     beside,
-    inode,
+    last_inode,
     orphaned_log,
+    owner_note,
 )
 
 log = logging.getLogger(__name__)
 
-APPLICATION_ID = 0x54435645  # "TCVE" in the file's header: this file is ours
 SCHEMA_VERSION = 1
 OLDEST_SQLITE = (3, 33, 0)  # JSON functions, UPSERT, quick_check of one table
 CHECKED_WHOLE_BYTES = 64 << 20  # files up to this size are checked whole at start
@@ -196,9 +198,9 @@ class SqliteStore:
             raise StartError(
                 f"SQLite {sqlite3.sqlite_version} is too old: use a Python with {needed} or later"
             )
-        last_inode = self._take_lock()
+        before = self._take_lock()
         try:
-            if reason := orphaned_log(self._path, last_inode):
+            if reason := orphaned_log(self._path, before):
                 raise StartError(reason)
             self._check_header()
             self._write_db = self._connect("rwc")
@@ -223,7 +225,7 @@ class SqliteStore:
 
         The inode that the store had when a receiver last had it open; 0 if that is not known.
         """
-        lock_path = self._path.with_name(self._path.name + ".lock")
+        lock_path = beside(self._path, LOCK)
         try:
             lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -241,8 +243,7 @@ class SqliteStore:
                 "or give this one a file of its own in WEBHOOK_STORE"
             ) from None
         self._lock = lock
-        _, _, last = os.read(lock, 64).decode(errors="replace").partition("inode")
-        return int(last) if last.strip().isdecimal() else 0
+        return last_inode(os.read(lock, 64).decode(errors="replace"))
 
     def _note_owner(self) -> None:
         """Leave in the lock file who has the store, and which file it is."""
@@ -250,7 +251,7 @@ class SqliteStore:
             return
         with suppress(OSError):  # a full disk: the lock holds without the numbers
             os.ftruncate(self._lock, 0)
-            os.pwrite(self._lock, f"{os.getpid()} inode {inode(self._path)}\n".encode(), 0)
+            os.pwrite(self._lock, owner_note(self._path).encode(), 0)
 
     def _check_header(self) -> None:
         """Refuse what is no SQLite file before SQLite itself touches it."""
@@ -332,9 +333,7 @@ class SqliteStore:
                 self._write_db = self._connect("rw")
             except (StartError, OSError) as error:
                 raise sqlite3.OperationalError(str(error)) from error
-            self._files = OpenFiles(
-                self._path, (self._files.inodes[0], *OpenFiles.of(self._path).inodes[1:])
-            )
+            self._files = self._files.reopened()
         return self._write_db
 
     def _look(self) -> None:
@@ -376,7 +375,7 @@ class SqliteStore:
             log.error("can't write to %s: %s; answering 503 until it works", self._path, error)
         self._failing = True
         if self._write_db is not None:
-            self._write_db.close()
+            self._close(self._write_db, self._read_db)
             self._write_db = None
 
     def _worked(self) -> None:
@@ -426,14 +425,14 @@ class SqliteStore:
 
     def _close_writer(self) -> None:
         if self._write_db is not None:
-            self._close(self._write_db)
+            self._close(self._write_db, self._read_db)
             self._write_db = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    def _close(self, db: sqlite3.Connection) -> None:
-        """Close a connection, unless its files have other names now.
+    def _close(self, db: sqlite3.Connection, other: sqlite3.Connection | None) -> None:
+        """Close a connection, unless its files have other names now; `other` is what stays open.
 
         SQLite would then delete the log at the path, which belongs to another file. So the
         connection is leaked: not even the end of the interpreter may close it.
@@ -443,6 +442,8 @@ class SqliteStore:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(db))
         else:
             db.close()
+            if other is None:
+                self._files = self._files.closed()
 
     # On the reader's thread
 
@@ -465,5 +466,5 @@ class SqliteStore:
 
     def _close_reader(self) -> None:
         if self._read_db is not None:
-            self._close(self._read_db)
+            self._close(self._read_db, self._write_db)
             self._read_db = None
