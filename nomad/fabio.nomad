@@ -1,6 +1,6 @@
 # The load balancer, on every node: whoever reaches any node reaches every allocation.
-# Traffic at 9999, its routes for the eye at 9998. Routes come from the services in Consul whose tags
-# begin with `urlprefix-`, as soon as they change.
+# Traffic at 9999, its routes for the eye at 9998. Routes come from a program beside it, at 9997: where
+# Consul says the webhook is, less what can't be reached from this node (scripts/support/routing).
 
 job "fabio" {
   type     = "system"
@@ -16,6 +16,7 @@ job "fabio" {
     network {
       port "traffic" { static = 9999 }
       port "ui" { static = 9998 }
+      port "routes" { static = 9997 } # UDP, too: the beats between the nodes
     }
 
     volume "usr" {
@@ -41,6 +42,11 @@ job "fabio" {
       }
     }
 
+    # Where a node is out of the servers' sight and lives, its door stays open.
+    disconnect {
+      lost_after = "1h"
+    }
+
     restart {
       attempts = 10
       interval = "5m"
@@ -48,9 +54,19 @@ job "fabio" {
       mode     = "delay"
     }
 
-    task "fabio" {
+    task "routes" {
       driver = "exec"
 
+      lifecycle {
+        hook    = "prestart"
+        sidecar = true
+      }
+
+      volume_mount {
+        volume      = "usr"
+        destination = "/usr"
+        read_only   = true
+      }
       volume_mount {
         volume      = "teracompra"
         destination = "/opt/teracompra"
@@ -58,8 +74,43 @@ job "fabio" {
       }
 
       config {
-        command = "/opt/teracompra/bin/fabio"
+        command = "/usr/bin/python3"
+        args    = ["/opt/teracompra/scripts/node/routes"]
+      }
+
+      env {
+        PYTHONPATH = "/opt/teracompra/packages"
+      }
+
+      resources {
+        cpu    = 50 # MHz
+        memory = 64 # MB
+      }
+    }
+
+    task "fabio" {
+      driver = "exec"
+
+      # Its door closes at once; what came in before may go on this long (`shutdownwait`).
+      kill_timeout = "35s"
+
+      volume_mount {
+        volume      = "usr"
+        destination = "/usr"
+        read_only   = true
+      }
+      volume_mount {
+        volume      = "teracompra"
+        destination = "/opt/teracompra"
+        read_only   = true
+      }
+
+      config {
+        command = "/usr/bin/python3"
         args = [
+          "/opt/teracompra/scripts/node/routes", # waits for the routes, and becomes:
+          "--",
+          "/opt/teracompra/bin/fabio",
           # TCP: bytes are passed on, and nothing is parsed; a kept-alive connection stays with its
           # allocation. On kept-alive connections that is twice the events/s of HTTP mode for a
           # quarter of the CPU time; with a connection for each event they are equal
@@ -68,15 +119,19 @@ job "fabio" {
           # To look at: routes can't be changed there.
           "-ui.addr=:9998",
           "-ui.access=ro",
-          # Fabio only watches; Nomad registers it.
-          "-registry.consul.register.enabled=false",
-          "-registry.consul.addr=127.0.0.1:8500",
-          # Every check of a service must pass, the node's own among them: an allocation that drains,
-          # or whose store is out of reach, gets nothing.
-          "-registry.consul.checksRequired=all",
+          # The program beside it.
+          "-registry.backend=custom",
+          "-registry.custom.scheme=http",
+          "-registry.custom.host=127.0.0.1:9997",
+          "-registry.custom.path=routes",
+          "-registry.custom.pollinterval=500ms",
+          "-registry.custom.timeout=10s",
           # An allocation on a node that died a moment ago: fail soon, the client tries again. Not
           # within 1 s: only then is a connection's first packet repeated, which a burst may lose.
           "-proxy.dialtimeout=2s",
+          # At a stop: nothing new, and this long for what is open. A kept-alive connection is gone by
+          # then, with an answer that says so (WEBHOOK_CONNECTION_AGE_SECONDS and its drain).
+          "-proxy.shutdownwait=25s",
           "-log.level=INFO",
         ]
       }

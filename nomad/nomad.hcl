@@ -51,6 +51,14 @@ autopilot {
   cleanup_dead_servers = false
 }
 
+# A server that hangs keeps its connections open, and whoever waits for its answer waits: for 30 to 45 s
+# unless told otherwise, in which the report of a client that is well comes too late. A connection whose
+# other end does not answer to a ping for 3 s is closed, and another server is asked.
+rpc {
+  keep_alive_interval      = "3s"
+  connection_write_timeout = "3s"
+}
+
 client {
   enabled = true
 

@@ -60,6 +60,14 @@ job "webhook" {
       unlimited      = true
     }
 
+    # A node that the servers no longer hear is replaced at once, but its allocations are not ended: it
+    # may be well, and only the servers out of its reach. When it is heard again, its own stay and the
+    # replacements go, gently: allocations are spread as before.
+    disconnect {
+      lost_after = "1h"
+      reconcile  = "keep_original"
+    }
+
     # A stop, in this order: out of Consul, so that balancers send nothing new; this much later
     # SIGTERM; the drain (WEBHOOK_DRAIN_SECONDS); the exit.
     # On a busy node a balancer was seen to take 4.3 s to notice.
@@ -83,8 +91,7 @@ job "webhook" {
     service {
       name = "webhook"
       port = "http"
-      # Fabio passes what arrives at its port 9999 on to here.
-      tags = ["urlprefix-:9999 proto=tcp", "version-${var.version}"]
+      tags = ["version-${var.version}"]
 
       check {
         name     = "takes events"
@@ -95,18 +102,19 @@ job "webhook" {
         # One late answer on a busy node is no reason to send its events elsewhere, or nowhere.
         failures_before_critical = 2
       }
-      # One that says nothing any more is started again. It may be slow, so it has a minute. Until the
-      # first look, which comes within 10 s, the other check alone decides.
+      # One that says nothing any more is started again. It may be slow, so it has a minute. It is
+      # looked at often all the same: a Consul agent that was restarted takes each check as failed
+      # until its first look, and names of Consul's leave out what fails any.
       check {
         name           = "is alive"
         type           = "http"
         path           = "/health"
-        interval       = "10s"
+        interval       = "2s"
         timeout        = "8s"
         initial_status = "passing"
 
         check_restart {
-          limit = 6
+          limit = 30
           grace = "30s"
         }
       }

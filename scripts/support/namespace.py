@@ -203,6 +203,10 @@ class Bridge(Namespaces):
         machine.must("ip", "address", "add", address, "dev", interface)
         machine.must("ip", "link", "set", interface, "up")
 
+    def unplug(self, port: str) -> None:
+        """Remove a machine's port, and with it the machine's interface, if it is there."""
+        run(self.inside("ip", "link", "delete", port))
+
     def _plug(self, port: str, pid: int, interface: str) -> None:
         peer = ["peer", "name", interface, "netns", str(pid)]
         self.must_see_host("link", "add", port, "type", "veth", *peer)

@@ -1,6 +1,5 @@
 """What virtual machines are given: the kit that all nodes have, and what only they need.
 
-packages/   third-party packages for scripts/node/serve, which a node has no venv for
 debian/     Debian packages that the box lacks, once a machine has fetched them
 """
 
@@ -12,7 +11,6 @@ from pathlib import Path
 
 from support.cache import cache
 from support.cluster import kit
-from support.packages import provide_packages
 from support.release import PYTHON
 from support.say import say
 from support.venv import ROOT
@@ -25,7 +23,6 @@ def fill(folder: Path, box: str) -> None:
     for name in (*kit.FROM_REPOSITORY, "packages"):
         shutil.rmtree(folder / name, ignore_errors=True)  # what is no longer there would be read
     kit.fill(folder, architecture(), PYTHON)
-    kit.mirror(provide_packages("cluster", PYTHON, architecture()), folder / "packages")
     _place_debian(folder, box)
 
 

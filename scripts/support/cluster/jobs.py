@@ -63,6 +63,33 @@ def submit(name: str) -> None:
         raise ClusterError(f"Nomad did not take the job {name}:\n{done.stdout}{done.stderr}")
 
 
+def nomad(*arguments: str) -> str:
+    """What `nomad` with these arguments printed. Raises ClusterError where it failed."""
+    done = subprocess.run(
+        [str(KIT / "bin" / "nomad"), *arguments],
+        env={**os.environ, "NOMAD_ADDR": _answering().url(NOMAD_PORT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ClusterError(f"nomad {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def client_id(node: Node) -> str:
+    """By which Nomad knows the node's client; it is another one after its disk was lost."""
+
+    def question(client: Any) -> str | None:
+        found = [one for one in client.nodes.get_nodes() if one["Name"] == node.name]
+        found.sort(key=lambda one: one["Status"] == "ready")
+        return str(found[-1]["ID"]) if found else None
+
+    if (found := ask_nomad(question)) is None:
+        raise ClusterError(f"no Nomad that answers knows {node.name}")
+    return found
+
+
 def _run_job(name: str, options: Sequence[str]) -> dict[str, Any]:
     """The command that runs a job, and where. Raises ClusterError."""
     file = _jobs().get(name.removesuffix(".nomad"))

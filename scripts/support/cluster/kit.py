@@ -2,6 +2,7 @@
 
     bin/        consul, nomad, fabio
     cache/      Cassandra's program files
+    packages/   third-party packages for the programs in scripts/node, which have no venv
     cassandra/ consul/ nomad/ scripts/    as in the repository
     releases/   a folder for each version of the webhook and TGIBF
 
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from support.binaries import provide_binary
 from support.cassandra import cache, provide_cassandra
+from support.packages import provide_packages
 from support.release import provide_release
 from support.venv import ROOT
 
@@ -36,6 +38,7 @@ def fill(kit: Path, arch: str, python: str) -> str:
     mirror(cache(), kit / "cache" / cache().parent.name / cache().name)
     for name in FROM_REPOSITORY:
         mirror(ROOT / name, kit / name, link=False)
+    mirror(provide_packages("cluster", python, arch), kit / "packages")
     return add_release(kit, None, arch, python)
 
 

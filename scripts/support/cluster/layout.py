@@ -14,6 +14,8 @@ CONSUL_PORT = 8500
 NOMAD_PORT = 4646
 TRAFFIC_PORT = 9999
 ROUTES_PORT = 9998
+VIEW_PORT = 9997
+"""What a node sees of the others (support/routing)."""
 
 ON_NODES = Path("/opt/teracompra")
 """Where every node has the programs, configuration and releases."""

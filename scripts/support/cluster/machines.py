@@ -93,6 +93,8 @@ def start(node: Node) -> None:
     machine = LastingMachine(node.name)
     script = str(ON_NODES / "scripts/node/init")
     machine.make(script, *(f"{ON_NODES}/{unit}.service" for unit in UNITS))
+    # Connections that nobody has closed keep a dead network, and its port, for minutes.
+    switch.unplug(node.name)
     switch.plug(machine, NODE_INTERFACE, f"{node.address}/24")
     _mount(node, machine)
     keep(machine)
@@ -120,11 +122,46 @@ def _mount(node: Node, machine: Namespaces) -> None:
 
 
 def kill(node: Node) -> None:
-    """End everything on the node at once, as when its power is cut. Its data stays."""
+    """End everything on the node at once, as when its power is cut. Its data stays.
+
+    Its cable is pulled first: a kernel whose processes are killed tells everybody that they are
+    gone, and a machine without power tells nobody.
+    """
+    if running(node.name):
+        cable(node, "down")
+    end(node)
+
+
+def end(node: Node) -> None:
+    """End everything on the node at once, but let its kernel say goodbye. Its data stays."""
     if pid := running(node.name):
         LastingMachine(node.name, pid).kill()
     _record(node.name).unlink(missing_ok=True)
     control_groups.remove_allocations(node.directory / "lib" / "nomad" / "alloc")
+
+
+def cable(node: Node, state: str) -> None:
+    """Pull the node's cable at the switch (`down`), or plug it in again (`up`)."""
+    LastingSwitch(SWITCH, running(SWITCH)).cable(machine(node), state)
+
+
+def machine(node: Node) -> LastingMachine:
+    """The namespaces of a node. Raises ClusterError where it does not run."""
+    pid = running(node.name)
+    if not pid:
+        raise ClusterError(f"{node.name} does not run; scripts/cluster start {node.name}")
+    return LastingMachine(node.name, pid)
+
+
+def take_place(node: Node) -> None:
+    """Have the node's Cassandra, which has no data any more, take the place that it had.
+
+    It gets all data from the others then, before it answers.
+    """
+    data = node.directory / "lib" / "cassandra"
+    data.mkdir(parents=True, exist_ok=True)
+    (data / "replace").touch()
+    start(node)
 
 
 def down(*, keep_data: bool) -> None:
@@ -143,7 +180,4 @@ def down(*, keep_data: bool) -> None:
 
 def inside(node: Node, *command: str) -> list[str]:
     """The command that runs `command` on the node. Raises ClusterError where it does not run."""
-    pid = running(node.name)
-    if not pid:
-        raise ClusterError(f"{node.name} does not run; scripts/cluster start {node.name}")
-    return LastingMachine(node.name, pid).inside(*command)
+    return machine(node).inside(*command)

@@ -11,6 +11,7 @@ from urllib.request import urlopen
 
 from support.cluster import jobs
 from support.cluster.display import Display, lines
+from support.cluster.findings import findings, gather
 from support.cluster.health import Health, look
 from support.cluster.kit import fill
 from support.cluster.layout import (
@@ -135,7 +136,7 @@ def traffic_is_taken(health: Health) -> bool:
 
 def is_ready(health: Health) -> bool:
     """Whether events are taken, and whoever scales a job now is not told to come back later."""
-    return not health.deploying and traffic_is_taken(health)
+    return "webhook" not in health.deploying and traffic_is_taken(health)
 
 
 def _answers(url: str) -> bool:
@@ -148,11 +149,14 @@ def _answers(url: str) -> bool:
 
 def show_status() -> int:
     """Print what runs where; 0 if all of it is well."""
-    health = look()
-    print("\n".join(lines(health, running_nodes())))
+    health, running_now = look(), running_nodes()
+    print("\n".join(lines(health, running_now)))
     for one in sorted(health.services.get("webhook", []), key=lambda one: one.address):
         print(f"webhook at {one.address} on {one.node}: {'ok' if one.passing else 'not ready'}")
-    well = servers_are_well(health) and traffic_is_taken(health)
+    wrong = findings(health, gather(running_now), running_now)
+    for line in wrong:
+        print(f"wrong: {line}")
+    well = not wrong and servers_are_well(health) and traffic_is_taken(health)
     if well:
         print(addresses())
     return 0 if well else 1

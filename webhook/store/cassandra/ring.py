@@ -83,28 +83,40 @@ class Ring:
         bound = BoundStatement(link.prepared[statement])
         bound.values = list(values)
         bound.is_idempotent = True  # every one of ours is: same cells, same timestamp
+        refused_by: list[Any] = []
+        host = None  # whichever the driver picks
+        while True:
+            response, done = self._send(link, bound, host)
+            try:
+                return await done
+            except REFUSALS as error:
+                # A refusal speaks for the one node that was asked; another may have gone ahead.
+                if len(response.attempted_hosts) > 1:
+                    raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
+                refused_by += response.attempted_hosts
+                # One that was cut off sees too few others for a while after it is back.
+                others = [one for one in link.connected() if one not in refused_by]
+                if not (isinstance(error, Unavailable) and others):
+                    raise StoreUnavailable(self._refusal(error)) from error
+                host = others[0]
+            except Exception as error:  # also that of a connection that broke: a node died
+                raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
+
+    def _send(
+        self, link: Link, bound: BoundStatement, host: Any
+    ) -> "tuple[ResponseFuture, asyncio.Future[list[Any]]]":
         loop = asyncio.get_running_loop()
         done: asyncio.Future[list[Any]] = loop.create_future()
         try:
-            response: ResponseFuture = link.session.execute_async(bound)
+            response: ResponseFuture = link.session.execute_async(bound, host=host)
         except NoHostAvailable as error:
-            raise StoreUnavailable(self._unanswered(error)) from error
+            raise StoreUnavailable(self._refusal(error)) from error
         # These run on the driver's thread, where an exception would vanish.
         response.add_callbacks(
             lambda rows: _cross(loop, done, rows or [], None),
             lambda error: _cross(loop, done, [], error),
         )
-        try:
-            return await done
-        except REFUSALS as error:
-            # A refusal speaks for the one node that was asked; another may have gone ahead.
-            if len(response.attempted_hosts) <= 1:
-                if isinstance(error, NoHostAvailable):
-                    raise StoreUnavailable(self._unanswered(error)) from error
-                raise StoreUnavailable(f"the ring refuses: {error}") from error
-            raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
-        except Exception as error:  # also that of a connection that broke: a node died
-            raise OutcomeUnknown(f"{type(error).__name__}: {error}") from error
+        return response, done
 
     def pages(self, statement: str, values: Sequence[bytes]) -> Iterator[Any]:
         """The rows of a prepared statement, however large they are; blocks, for a thread.
@@ -118,8 +130,10 @@ class Ring:
         except RING_ERRORS as error:
             raise StoreUnavailable(f"the ring can't be read: {in_words(error)}") from error
 
-    def _unanswered(self, error: NoHostAvailable) -> str:
-        return f"no node answers: {self.trouble or in_words(error)}"
+    def _refusal(self, error: Exception) -> str:
+        if isinstance(error, NoHostAvailable):
+            return f"no node answers: {self.trouble or in_words(error)}"
+        return f"the ring refuses: {error}"
 
     def close_former(self) -> None:
         """Close the links that are no longer used; blocks, for a thread."""

@@ -1,0 +1,74 @@
+"""The ring as each node sees it: how many copies of the events it can reach."""
+
+from dataclasses import dataclass
+
+from cassandra import ConsistencyLevel, DriverException, Unavailable
+from cassandra.cluster import (
+    EXEC_PROFILE_DEFAULT,
+    Cluster,
+    ExecutionProfile,
+    NoHostAvailable,
+    Session,
+)
+from cassandra.io.libevreactor import LibevConnection
+from cassandra.policies import FallthroughRetryPolicy, WhiteListRoundRobinPolicy
+from cassandra.protocol import ErrorMessage
+from cassandra.query import SimpleStatement
+
+from support.cluster.layout import Node
+
+KEYSPACE = "teracompra"
+SECONDS = 3.0
+ANY_EVENT = "SELECT minute FROM {}.lanes WHERE minute = 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Copies of each event: how many there should be, and how many a node can reach."""
+
+    promised: int
+    reached: int
+
+
+def copies_at(node: Node, keyspace: str = KEYSPACE) -> Copies | None:
+    """What the node's Cassandra says; None if it does not answer, or has no such tables.
+
+    It is asked to read with all copies, of which it knows at once how many are within reach.
+    """
+    profile = ExecutionProfile(
+        load_balancing_policy=WhiteListRoundRobinPolicy([node.address]),
+        retry_policy=FallthroughRetryPolicy(),
+        consistency_level=ConsistencyLevel.ALL,
+        request_timeout=SECONDS,
+    )
+    cluster = Cluster(
+        [node.address],
+        protocol_version=4,
+        connect_timeout=SECONDS,
+        control_connection_timeout=SECONDS,
+        connection_class=LibevConnection,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        schema_metadata_enabled=False,
+        token_metadata_enabled=False,
+    )
+    try:
+        return _ask(cluster.connect(), keyspace)
+    except (DriverException, ErrorMessage, NoHostAvailable, OSError):
+        return None
+    finally:
+        cluster.shutdown()
+
+
+def _ask(session: Session, keyspace: str) -> Copies | None:
+    statement = "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = %s"
+    local = SimpleStatement(statement, consistency_level=ConsistencyLevel.ONE)
+    row = session.execute(local, [keyspace]).one()
+    if row is None:
+        return None
+    numbers = [value for name, value in row.replication.items() if name != "class"]
+    promised = sum(int(number) for number in numbers if number.isdecimal())
+    try:
+        session.execute(SimpleStatement(ANY_EVENT.format(keyspace)))
+    except Unavailable as error:
+        return Copies(promised, error.alive_replicas)
+    return Copies(promised, promised)

@@ -1,0 +1,59 @@
+"""Which instances of the webhook a node's Fabio hands connections to.
+
+Consul says where instances are. Whether they can be used *from this node* it can't say: it learns
+of a node that is silent after half a minute, and never that two nodes can't reach each other. So
+each node asks for itself, twice a second, and what it has found out goes before what Consul thinks.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Instance:
+    """One instance of the webhook, as Consul has it."""
+
+    node: str
+    address: str
+    """host:port"""
+    passing: bool = True
+    """Whether all of its checks pass."""
+
+
+class Probe(Enum):
+    """What came of asking an instance whether it takes events."""
+
+    READY = "ready"
+    NOT_READY = "not ready"
+    """It answers, and says no: it drains, or can't reach its store."""
+    ABSENT = "absent"
+    """Its node says that nothing listens there."""
+    LATE = "late"
+    """No answer in time: it may be busy, or dead."""
+
+
+def choose(
+    instances: Iterable[Instance],
+    silent: Collection[str],
+    probes: Mapping[str, Probe],
+) -> list[Instance]:
+    """Those that get connections, the same ones in the same order each time.
+
+    1. None on a node in `silent`, and none whose own answer is no (`probes`, by address).
+    2. Whoever says yes, whatever Consul thinks: a check may be late, and after a restart of its
+       agent every check begins as failed.
+    3. Of one that was not heard, Consul's word counts.
+    4. There is always somebody, if anybody is registered: a refusal by a receiver that says why is
+       better than a closed connection, and a node that hears nobody may be the one that is deaf.
+    """
+    known = sorted(set(instances))
+    answering = [
+        one
+        for one in known
+        if one.node not in silent
+        and probes.get(one.address) not in {Probe.NOT_READY, Probe.ABSENT}
+        and (one.passing or probes.get(one.address) is Probe.READY)
+    ]
+    listening = [one for one in known if probes.get(one.address) is not Probe.ABSENT]
+    return answering or [one for one in listening if one.passing] or listening or known

@@ -1,0 +1,99 @@
+"""Hurt a node of a running cluster under load, heal it, and see what clients saw of it.
+
+The phases are Jepsen's: load and fault, heal, wait for recovery, final read.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.cluster.faults import Fault
+from support.cluster.health import look
+from support.cluster.layout import NODES, Node
+from support.cluster.leadership import lead_consul, lead_nomad
+from support.cluster.spreading import spread
+from tests.support.cluster import STORE, Cluster
+from tests.support.doors import Doors, Seen
+from tests.support.verification import Bounds, judged, of_its_runs, settled_counts
+from tests.support.waiting import wait_for
+from webhook.store.audit import stored_ids
+
+ROLES = ("none", "nomad", "consul", "both")
+"""What the node leads when it is hurt."""
+BEFORE_SECONDS = 2.0
+AFTER_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A way to hurt a node, what the node leads then, how long it lasts, and the clients."""
+
+    fault: Fault
+    role: str
+    seconds: float
+    keep_alive: bool = False
+
+    def __str__(self) -> str:
+        clients = "kept alive" if self.keep_alive else "a connection each"
+        leads = {"none": "leads nothing", "both": "leads both"}.get(self.role, f"leads {self.role}")
+        return f"{self.fault.name} for {self.seconds:g} s, {leads}, {clients}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a case."""
+
+    seen: Seen
+    verdict: str
+    healed_seconds: float
+    """From the healing until every part of every node was well."""
+
+
+def run(cluster: Cluster, case: Case, folder: Path, allocations: int = 3) -> Report:
+    """Carry out the case; asserts that nothing is lost, and every count exact."""
+    cluster.scale(allocations)
+    spread()
+    victim = appoint(case.role)
+    with Doors(folder, keep_alive=case.keep_alive) as doors:
+        time.sleep(BEFORE_SECONDS)
+        doors.mark()
+        began = time.monotonic()
+        case.fault.begin(victim)
+        time.sleep(max(0.0, began + case.seconds - time.monotonic()))
+        case.fault.end(victim)
+        healing = time.monotonic()
+        cluster.await_well()
+        healed = time.monotonic() - healing
+        time.sleep(AFTER_SECONDS)
+    living = {node.name for node in NODES if node != victim}
+    seen = doors.seen(living)
+    outcomes = doors.all_outcomes()
+    settled_counts(cluster.everywhere(), STORE)
+    bounds = Bounds(1, len(outcomes))
+    return Report(seen, judged(outcomes, of_its_runs(outcomes, stored_ids(STORE)), bounds), healed)
+
+
+def appoint(role: str) -> Node:
+    """A node that leads what `role` says, and nothing else."""
+    victim = NODES[0]
+    other = NODES[1]
+    nomads = victim if role in {"nomad", "both"} else other
+    consuls = victim if role in {"consul", "both"} else other
+    leaders = cluster_leaders()
+    if leaders[0] != nomads.name:
+        lead_nomad(nomads)
+    if leaders[1] != consuls.name:
+        lead_consul(consuls)
+    wait_for(
+        lambda: cluster_leaders() == (nomads.name, consuls.name),
+        f"Nomad led by {nomads.name}, Consul by {consuls.name}",
+        30,
+        0.2,
+    )
+    return victim
+
+
+def cluster_leaders() -> tuple[str, str]:
+    """Who leads Nomad, and who Consul."""
+    health = look(())
+    return health.nomad_leader, health.consul_leader
