@@ -22,7 +22,7 @@ SECONDS = {"hang": (10.0, 33.0), "drain": (45.0,), "parted": (28.0,)}
 USUAL_SECONDS = (25.0,)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; the exit code."""
     parser = argparse.ArgumentParser(
         prog="scripts/bench faults",
