@@ -81,12 +81,8 @@ class LedgerContents:
     incomplete: frozenset[str] = frozenset()
 
 
-class Ledger:
-    """Appends outcomes as they settle. Lines wait in memory until `flush`.
-
-    Where its disk fails it says so in `failure`, and writes no more: the run is to end, with its
-    summary, and the ledger is known not to be whole.
-    """
+class Ledger(KeptFile):
+    """Appends outcomes as they settle. Lines wait in memory until `flush`."""
 
     def __init__(self, path: Path, run: str, *, append: bool) -> None:
         """Open the file for one run, whose name starts every id.
@@ -95,51 +91,32 @@ class Ledger:
         or if it cannot be opened.
         """
         self.run = run
-        self.path = path
-        self.failure: OSError | None = None
         try:
             _check(path, append=append)
-            self._file = path.open("a", encoding="ascii")
+            super().__init__(path, "a")
         except OSError as error:
             raise LedgerError(f"cannot write the ledger: {error}") from error
-        self._lines = [_mark(run, _BEGINS)]
-        self.flush()
+        self._lines: list[str] = []
+        self.write(_mark(run, _BEGINS))
 
     def settle(self, first: int, events: int, outcome: Outcome) -> None:
         """Note one outcome for the events numbered `first` to `first` + `events` - 1."""
-        if self.failure is not None:
-            return
         for number in range(first, first + events):
             self._lines.append(f"{event_id(self.run, number)} {outcome}\n")
 
     def flush(self) -> None:
         """Write what has settled."""
-        if self.failure is not None:
-            return
         lines, self._lines = self._lines, []
-        try:
-            self._file.writelines(lines)
-            self._file.flush()
-        except OSError as error:
-            self.failure = error
+        self.write("".join(lines))
 
     def finish(self) -> None:
-        """Everything that was started has settled: the run is whole."""
-        self._lines.append(_mark(self.run, _IS_WHOLE))
+        """Write what has settled, for the last time where not all has."""
         self.flush()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def complete(self) -> None:
+        """Everything that was started has settled: the run is whole, if its file is."""
         self.flush()
-        with suppress(OSError):  # what could not be written before; it has been said
-            self._file.close()
+        self.write(_mark(self.run, _BEGINS if self.cut else _IS_WHOLE))
 
 
 def _mark(run: str, state: str) -> str:

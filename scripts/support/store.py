@@ -18,10 +18,11 @@ from webhook.store.files import (
     APPLICATION_ID,
     LOCK,
     SUFFIXES,
+    Note,
     beside,
-    last_inode,
     orphaned_log,
 )
+from webhook.store.overwritten import counter
 
 
 class StoreError(Exception):
@@ -92,7 +93,7 @@ def _refuse_orphaned_log(store: Path) -> None:
         lock = beside(store, LOCK).read_text(errors="replace")
     except OSError:
         lock = ""
-    if reason := orphaned_log(store, last_inode(lock)):
+    if reason := orphaned_log(store, Note.read(lock), counter(store)):
         raise StoreError(reason)
 
 

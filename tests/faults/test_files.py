@@ -1,8 +1,10 @@
 """A store whose files somebody moves, deletes or replaces, while it runs or is down."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from tests.support.receiver import EVENT, Receiver
 from tests.support.rows import rows
 from tests.support.waiting import wait_for
+from webhook.store.files import LOOK_SECONDS
 
 EXIT_START_FAILED = 3
 
@@ -42,7 +45,43 @@ def delete_the_log(store: Path) -> None:
     store.with_name("events.db-wal").unlink()
 
 
-CHANGES: list[Callable[[Path], None]] = [delete, move, replace_with_a_copy, delete_the_log]
+def copy_over(store: Path) -> None:
+    """As `cp copy.db events.db` does: the file stays the same one."""
+    copy = store.with_name("copy.db")
+    with closing(sqlite3.connect(store)) as db:
+        db.execute("VACUUM INTO ?", (str(copy),))
+    shutil.copyfile(copy, store)
+
+
+def empty(store: Path) -> None:
+    """As `> events.db` does."""
+    os.truncate(store, 0)
+
+
+def cut_off(store: Path) -> None:
+    os.truncate(store, store.stat().st_size - 4096)
+
+
+def scribble(store: Path) -> None:
+    with store.open("r+b") as file:
+        file.write(b"\0" * 512)
+
+
+def empty_the_log(store: Path) -> None:
+    os.truncate(store.with_name("events.db-wal"), 0)
+
+
+CHANGES: list[Callable[[Path], None]] = [
+    delete,
+    move,
+    replace_with_a_copy,
+    delete_the_log,
+    copy_over,
+    empty,
+    cut_off,
+    scribble,
+    empty_the_log,
+]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
@@ -61,7 +100,7 @@ def test_nothing_is_acknowledged_into_a_file_that_is_not_at_its_path(
         # 2. It says so: to who asks, and in one line of its log.
         ready = receiver.get("/ready")
         assert ready.status == 503
-        assert "while this receiver has it open" in receiver.log
+        wait_for(lambda: "while this receiver has it open" in receiver.log, "a line in its log")
         assert receiver.log.count("CRITICAL") == 1
         left = {file: file.stat().st_size for file in files(store_path)}
     finally:
@@ -141,6 +180,53 @@ def test_a_log_of_another_file_is_not_applied(store_path: Path) -> None:
         store_path.with_name(f"events.db{suffix}").rename(store_path.with_name(f"old{suffix}"))
     with Receiver(store_path) as receiver:
         assert receiver.count() == 3
+
+
+def test_a_log_of_a_later_state_is_not_applied(store_path: Path) -> None:
+    """After a crash somebody copies an older state over the store, beside its log."""
+    with Receiver(store_path) as receiver:
+        receiver.post_many(20)
+    copy = store_path.with_name("copy.db")
+    shutil.copyfile(store_path, copy)
+    with Receiver(store_path) as receiver:
+        receiver.post_many(1000)
+    crash(store_path)
+    shutil.copyfile(copy, store_path)
+    said = refusal(store_path)
+    assert "was overwritten by an older copy" in said
+    # The advice: the log goes away, and the copy is what is there.
+    for suffix in ("-wal", "-shm"):
+        store_path.with_name(f"events.db{suffix}").rename(store_path.with_name(f"old{suffix}"))
+    with Receiver(store_path) as receiver:
+        assert receiver.count() == 20
+
+
+def test_what_shells_do_to_a_store_is_no_alarm(store_path: Path) -> None:
+    """They copy the log in every way there is, delete, make room, read for long, and touch."""
+    with Receiver(store_path) as receiver, closing(sqlite3.connect(store_path)) as shell:
+        shell.execute("PRAGMA busy_timeout = 20000")
+        gone = 0
+        for turn in range(12):
+            receiver.post_many(300)
+            for mode in ("PASSIVE", "FULL", "RESTART", "TRUNCATE"):
+                shell.execute(f"PRAGMA wal_checkpoint({mode})")
+                receiver.post_many(5)
+            with shell:
+                ids = [row[0] for row in shell.execute("SELECT max(id) FROM events")]
+                shell.execute("DELETE FROM events WHERE id = ?", ids)
+                gone += 1
+            shell.execute("VACUUM")
+            store_path.touch()
+            reading = shell.execute("SELECT id FROM events")
+            reading.fetchone()
+            assert receiver.post(EVENT).status == 200, turn
+            reading.close()
+            time.sleep(2 * LOOK_SECONDS)
+            assert receiver.post(EVENT).status == 200, turn
+        assert receiver.ready()
+        assert rows(store_path) == 12 * (300 + 20 + 2 - 1)
+        assert "CRITICAL" not in receiver.log
+    assert gone == 12
 
 
 def test_damage_gets_the_advice_for_damage_with_all_files(store_path: Path) -> None:

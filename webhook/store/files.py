@@ -8,6 +8,7 @@ deletes or replaces one takes it away from everybody but the process that has it
 
 import errno
 import os
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +18,8 @@ from pathlib import Path
 APPLICATION_ID = 0x54435645  # "TCVE" in the file's header: this file is ours
 LOCK = ".lock"
 WAL = "-wal"
-SUFFIXES = ("", WAL, "-shm")
+SHM = "-shm"
+SUFFIXES = ("", WAL, SHM)
 LOOK_SECONDS = 0.25
 """Somebody who takes the file away is noticed within this time, or with the next write."""
 
@@ -64,6 +66,11 @@ class OpenFiles:
         """The store alone: with its last connection SQLite itself deletes the log."""
         return OpenFiles(self.path, self.identities[:1])
 
+    @property
+    def inode(self) -> int:
+        """The store's; 0 before it was opened."""
+        return self.identities[0][1][1] if self.identities else 0
+
     def changed(self) -> str | None:
         """Which was moved, deleted or replaced, in words; None if all are as they were."""
         for suffix, opened in self.identities:
@@ -74,22 +81,31 @@ class OpenFiles:
         return None
 
 
-def last_inode(lock: str) -> int:
-    """The store's inode by the text of its lock file, as `owner_note` made it; 0 if unknown."""
-    _, _, last = lock.partition("inode")
-    return int(last) if last.strip().isdecimal() else 0
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the lock file says of the store: which file it was when a receiver had it open."""
+
+    inode: int = 0
+    """0 if nobody knows."""
+    counter: int = 0
+    """How often its first page had been changed, at least."""
+
+    @classmethod
+    def read(cls, lock: str) -> "Note":
+        """From the text of a lock file; one that is not understood says nothing."""
+        found = re.fullmatch(r"\d+ inode (\d+)(?: counter (\d+))?\s*", lock)
+        return cls(*(int(one or 0) for one in found.groups())) if found else cls()
+
+    def text(self) -> str:
+        """For the lock file of this process; always as long, so that one write replaces it."""
+        return f"{os.getpid()} inode {self.inode} counter {self.counter}".ljust(79) + "\n"
 
 
-def owner_note(path: Path) -> str:
-    """What the lock file says: who has the store, and which file it is."""
-    return f"{os.getpid()} inode {inode(path)}\n"
-
-
-def orphaned_log(path: Path, before: int) -> str | None:
+def orphaned_log(path: Path, before: Note, counter: int) -> str | None:
     """Why the log beside a store that is not open does not belong to it; None if it may.
 
-    `before` is the store's inode when a receiver last had it open, 0 if nobody knows. SQLite
-    deletes a log that has no store, and applies one to whatever store it finds beside it.
+    `before` is the note of the receiver that last had it open, `counter` the store's own now.
+    SQLite deletes a log that has no store, and applies one to whatever store it finds beside it.
     """
     log = beside(path, WAL)
     if not (log.exists() and log.stat().st_size):
@@ -100,11 +116,16 @@ def orphaned_log(path: Path, before: int) -> str | None:
             f"{'empty' if path.exists() else 'not there'}. Put that file back beside it; or, to "
             f"start with an empty store, move {log.name} to where the file went"
         )
-    if before not in (0, inode(path)):
+    if before.inode not in (0, inode(path)):
         return (
             f"{log} belongs to another file than the one that is at {path} now, and would damage "
             f"it. If {path.name} was restored from a copy, move {log.name} and {path.name}-shm "
             "away, beside the file that they belong to"
+        )
+    if counter < before.counter:
+        return (
+            f"{path} was overwritten by an older copy: {log} belongs to what was there before, and "
+            f"would damage it. To go on from the copy, move {log.name} and {path.name}-shm away"
         )
     return None
 

@@ -21,6 +21,7 @@ import fcntl
 import logging
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,13 +41,13 @@ from webhook.store.files import (
     LOOK_SECONDS,
     WAL,
     DamagedError,
+    Note,
     OpenFiles,
     advice,
     beside,
-    last_inode,
     orphaned_log,
-    owner_note,
 )
+from webhook.store.overwritten import Watch, counter
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,11 @@ DELETE FROM events WHERE received_at < :before AND id <= (
 """
 _COUNTS_SINCE = "SELECT json_group_object(second, events) FROM counts WHERE second >= ?"
 _decode_counts = msgspec.json.Decoder(dict[int, int]).decode
+_WAY_BACK = (
+    "Put the same files back and it goes on; or stop it, put the store in order (docs/stores.md), "
+    "and start it. As long as it runs, what it has stored can be copied from /proc/%d/fd"
+)
+_NO_WAY_BACK = "Stop it, put the store in order (docs/stores.md), and start it"
 
 T = TypeVar("T")
 
@@ -134,7 +140,12 @@ class SqliteStore:
         self._read_db: sqlite3.Connection | None = None
         self._lock: int | None = None
         self._files = OpenFiles(path, ())
+        self._watch: Watch | None = None
+        self._overwritten: str | None = None
+        """Which of the files was written by somebody else; that can't be mended here."""
+        self._noted = Note()
         self._looked_at = 0.0
+        self._looking = threading.Lock()  # both threads look
         self._changed: str | None = None
         """What was done to the files since they were opened; None if nothing."""
         self._failing = False
@@ -200,7 +211,7 @@ class SqliteStore:
             )
         before = self._take_lock()
         try:
-            if reason := orphaned_log(self._path, before):
+            if reason := orphaned_log(self._path, before, counter(self._path)):
                 raise StartError(reason)
             self._check_header()
             self._write_db = self._connect("rwc")
@@ -208,7 +219,8 @@ class SqliteStore:
             self._write_probe(self._write_db)
             self._read_db = self._connect_reader()
             self._files = OpenFiles.of(self._path)
-            self._note_owner()
+            self._watch = Watch.on(self._path)
+            self._note()
             newest = self._write_db.execute(_NEWEST).fetchone()
             received = newest[0] / MICROSECONDS if newest else None
             self._elapsed = ElapsedTime(received, self._now(), self._monotonic())
@@ -220,10 +232,10 @@ class SqliteStore:
             self._close_writer()
             raise
 
-    def _take_lock(self) -> int:
+    def _take_lock(self) -> Note:
         """One process a file: two would each hold half of the truth about what is in flight.
 
-        The inode that the store had when a receiver last had it open; 0 if that is not known.
+        What the receiver that last had the store open has noted of it.
         """
         lock_path = beside(self._path, LOCK)
         try:
@@ -243,15 +255,17 @@ class SqliteStore:
                 "or give this one a file of its own in WEBHOOK_STORE"
             ) from None
         self._lock = lock
-        return last_inode(os.read(lock, 64).decode(errors="replace"))
+        return Note.read(os.read(lock, 96).decode(errors="replace"))
 
-    def _note_owner(self) -> None:
-        """Leave in the lock file who has the store, and which file it is."""
-        if self._lock is None:
+    def _note(self) -> None:
+        """Leave in the lock file who has the store, and which file it is, unless that is there."""
+        number = self._watch.counter if self._watch is not None else None
+        note = Note(self._files.inode, number if number is not None else self._noted.counter)
+        if self._lock is None or not note.inode or note == self._noted:
             return
         with suppress(OSError):  # a full disk: the lock holds without the numbers
-            os.ftruncate(self._lock, 0)
-            os.pwrite(self._lock, owner_note(self._path).encode(), 0)
+            os.pwrite(self._lock, note.text().encode(), 0)
+            self._noted = note
 
     def _check_header(self) -> None:
         """Refuse what is no SQLite file before SQLite itself touches it."""
@@ -334,22 +348,32 @@ class SqliteStore:
             except (StartError, OSError) as error:
                 raise sqlite3.OperationalError(str(error)) from error
             self._files = self._files.reopened()
+            if self._watch is None:
+                self._watch = Watch.on(self._path)
         return self._write_db
 
     def _look(self) -> None:
-        """See whether the files that are open are still those at their paths."""
+        """See whether the files are still those at their paths, and as SQLite has left them."""
+        with self._looking:
+            self._look_alone()
+
+    def _look_alone(self) -> None:
         self._looked_at = time.monotonic()
-        before, self._changed = self._changed, self._files.changed()
-        if self._changed and not before:
+        moved = self._files.changed()
+        if self._watch is not None and not moved and not self._overwritten:
+            self._overwritten = self._watch.look()
+        before, changed = self._changed, moved or self._overwritten
+        if changed and not before:
             log.critical(
-                "%s while this receiver has it open: answering 503. Put the same files back and it "
-                "goes on; or stop it, put the store in order (docs/operating.md), and start it. "
-                "As long as it runs, what it has stored can be copied from /proc/%d/fd",
-                self._changed,
-                os.getpid(),
+                "%s while this receiver has it open: answering 503. %s",
+                changed,
+                _WAY_BACK % os.getpid() if moved else _NO_WAY_BACK,
             )
-        elif before and not self._changed:
+        elif before and not changed:
             log.warning("the files of %s are back", self._path)
+        self._changed = changed
+        if not self._changed:
+            self._note()
 
     def _write_probe(self, db: sqlite3.Connection) -> None:
         """Write something, which says whether that can be done."""
@@ -444,6 +468,9 @@ class SqliteStore:
             db.close()
             if other is None:
                 self._files = self._files.closed()
+                watch, self._watch = self._watch, None
+                if watch is not None:
+                    watch.close()
 
     # On the reader's thread
 
