@@ -33,6 +33,8 @@ class WindowCounter:
         self._next: asyncio.Task[Reading] | None = None
         self.reads = 0
         """Reads of the window; each is one statement or several, as the store has it."""
+        self.ahead = 0
+        """Events of the last reading whose receiver's clock was ahead of this one."""
 
     @property
     def store_reads(self) -> int:
@@ -53,7 +55,9 @@ class WindowCounter:
         counts = await self._store.counts_since(self._window().start)
         # The window of the moment after: what the read has seen of a second that began meanwhile
         # is within it, and what fell out of it meanwhile is not counted.
-        return Reading(self._window(), counts)
+        window = self._window()
+        self.ahead = window.ahead(counts)
+        return Reading(window, counts)
 
     def _window(self) -> Window:
         return Window.ending_at(self._clock() / MICROSECONDS, self._window_seconds)

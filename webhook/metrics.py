@@ -141,6 +141,12 @@ class ReceiverCollector(Collector):
             self._clock.behind,
         )
 
+        yield GaugeMetricFamily(
+            "webhook_events_ahead",
+            "Events of the last count that were received later than now, by the clock of then",
+            self._counter.ahead,
+        )
+
     def _events(self) -> Metric:
         events = CounterMetricFamily(
             "webhook_events",

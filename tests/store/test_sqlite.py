@@ -165,6 +165,21 @@ def test_a_clock_that_jumps_deletes_nothing(store_path: Path, tmp_path: Path) ->
         assert query(store_path, ROWS_AND_COUNTS) == [(1011, 1011)]
 
 
+def test_events_of_a_clock_that_was_ahead_are_counted_and_have_a_metric(
+    store_path: Path, tmp_path: Path
+) -> None:
+    clock = FakedClock(tmp_path / "offset")
+    clock.set(1800)
+    with Receiver(store_path, command=clock.command) as receiver:
+        receiver.post_many(7)
+        assert receiver.count() == 7
+        assert receiver.metric("webhook_events_ahead") == 0
+    with Receiver(store_path) as receiver:
+        receiver.post_many(2)
+        assert receiver.count() == 9
+        assert receiver.metric("webhook_events_ahead") == 7
+
+
 def test_the_log_that_a_long_reader_has_made_grow_is_cut_back(
     receiver: Receiver, store_path: Path
 ) -> None:
@@ -239,6 +254,26 @@ def test_a_full_disk_is_503_and_heals_by_itself(small_disk: Path) -> None:
         acknowledged += 10
         assert receiver.count() == rows(path) == acknowledged
         assert receiver.log.count("can't write to") == receiver.log.count("works again") == 1
+
+
+@pytest.mark.parametrize("before", ["a new store", "one that is there"])
+def test_a_full_disk_stops_the_start_and_nothing_is_wrong_with_the_file(
+    small_disk: Path, before: str
+) -> None:
+    path = small_disk / "events.db"
+    if before == "one that is there":
+        with Receiver(path) as receiver:
+            receiver.post_many(10)
+    ballast = small_disk / "ballast"
+    fill(ballast)
+    receiver = Receiver(path)
+    assert receiver.launch().wait() == EXIT_START_FAILED
+    assert "the disk is full: make room and start again" in receiver.log
+    assert "Restore" not in receiver.log
+    assert "Traceback" not in receiver.log
+    ballast.unlink()
+    with Receiver(path) as receiver:
+        receiver.post_many(10)
 
 
 @needs_strace

@@ -21,6 +21,7 @@ WAL = "-wal"
 SHM = "-shm"
 SUFFIXES = ("", WAL, SHM)
 LOOK_SECONDS = 0.25
+LEAST_ROOM_BYTES = 1 << 20  # to begin: a log, and its index
 """Somebody who takes the file away is noticed within this time, or with the next write."""
 
 
@@ -136,7 +137,9 @@ def advice(path: Path, error: Exception) -> str:
         return f"{path} is a folder: name a file in WEBHOOK_STORE"
     number = error.errno if isinstance(error, OSError) else None
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what SQLite adds to a code
-    if number in (errno.ENOSPC, errno.EDQUOT) or code == sqlite3.SQLITE_FULL:
+    full = number in (errno.ENOSPC, errno.EDQUOT) or code == sqlite3.SQLITE_FULL
+    # SQLite says so of its database and its log, but not of the log's index.
+    if full or (code == sqlite3.SQLITE_IOERR and _room(path) < LEAST_ROOM_BYTES):
         return "the disk is full: make room and start again. Nothing is wrong with the file"
     if number in (errno.EACCES, errno.EPERM, errno.EROFS) or code in (
         sqlite3.SQLITE_CANTOPEN,
@@ -160,6 +163,15 @@ def advice(path: Path, error: Exception) -> str:
 
 class DamagedError(Exception):
     """A check found the file damaged."""
+
+
+def _room(path: Path) -> int:
+    """Bytes that are free where the file is."""
+    try:
+        system = os.statvfs(path.absolute().parent)
+    except OSError:
+        return LEAST_ROOM_BYTES
+    return system.f_bavail * system.f_frsize
 
 
 def _who(path: Path) -> str:

@@ -90,6 +90,23 @@ def client_id(node: Node) -> str:
     return found
 
 
+def run_again_if_given_up(name: str) -> None:
+    """Run a job again of which Nomad has given up the first deployment, and nothing runs.
+
+    So it does on machines that are slow to begin with, and nobody tries again. Raises ClusterError.
+    """
+
+    def given_up(client: Any) -> bool:
+        latest = client.job.get_deployment(name)
+        running = (one["DesiredStatus"] == "run" for one in client.job.get_allocations(name))
+        return bool(latest) and latest["Status"] == "failed" and not any(running)
+
+    if ask_nomad(given_up):
+        say(f"running job {name} again: its allocations were not well in time")
+        nomad("job", "stop", "-detach", name)
+        submit(name)
+
+
 def _run_job(name: str, options: Sequence[str]) -> dict[str, Any]:
     """The command that runs a job, and where. Raises ClusterError."""
     file = _jobs().get(name.removesuffix(".nomad"))

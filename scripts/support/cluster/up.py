@@ -66,7 +66,13 @@ def serve(kind: Kind, display: Display) -> None:
     _apply_schema(kind)
     for job in ("fabio", "webhook"):
         jobs.submit(job)
-    _wait(kind, display, is_ready, "Fabio and the webhook")
+    _wait(
+        kind,
+        display,
+        is_ready,
+        "Fabio and the webhook",
+        lambda: jobs.run_again_if_given_up("webhook"),
+    )
 
 
 def _refuse_memory() -> None:
@@ -92,7 +98,13 @@ def _apply_schema(kind: Kind) -> None:
         raise ClusterError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
 
 
-def _wait(kind: Kind, display: Display, well: Callable[[Health], bool], what: str) -> None:
+def _wait(
+    kind: Kind,
+    display: Display,
+    well: Callable[[Health], bool],
+    what: str,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
     deadline = time.monotonic() + kind.within_seconds
     while True:
         health, running_now = look(), kind.running()
@@ -104,6 +116,7 @@ def _wait(kind: Kind, display: Display, well: Callable[[Health], bool], what: st
         if time.monotonic() > deadline:
             within = f"{kind.within_seconds:.0f} s"
             raise ClusterError(f"{what}: not well within {within}; {kind.advice}")
+        meanwhile()
         time.sleep(0.5)
 
 
