@@ -14,7 +14,21 @@ from tests.support.cluster import COMMAND, STORE, Cluster, run
 from tests.support.verification import settled_counts
 from webhook.process import REPOSITORY
 
-VERBS = ("up", "down", "status", "run", "release", "kill", "start", "shell", "env")
+VERBS = (
+    "up",
+    "down",
+    "status",
+    "run",
+    "release",
+    "kill",
+    "start",
+    "shell",
+    "hurt",
+    "restart",
+    "replace",
+    "spread",
+    "env",
+)
 TAKEN = "ip link add vboxnet0 type veth && ip address add 192.168.56.1/24 dev vboxnet0"
 
 

@@ -25,6 +25,7 @@ from support.venv import ROOT
 
 JOBS = ROOT / "nomad"
 NODE_PYTHON = "/usr/bin/python3"
+KEEP = "-preserve-counts"
 
 
 def exports() -> list[str]:
@@ -40,10 +41,15 @@ def exports() -> list[str]:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """`nomad job run` with the job named last, which is one of `nomad/`; its exit code."""
+    """`nomad job run` with the job named last, which is one of `nomad/`; its exit code.
+
+    A job that runs keeps its count, unless a count is among the options.
+    """
     if not arguments:
         raise ClusterError(f"which job? There are {', '.join(sorted(_jobs()))}")
     *options, name = arguments
+    if KEEP not in options and not any("count=" in option for option in options):
+        options.append(KEEP)
     return subprocess.run(**_run_job(name, options), check=False).returncode
 
 
@@ -141,7 +147,7 @@ def release(version: str) -> None:
     if not KIT.exists():
         raise ClusterError("there is no cluster; scripts/cluster up")
     add_release(KIT, version, platform.machine(), node_python())
-    options = f"-preserve-counts -var version={version}"
+    options = f"-var version={version}"
     say(f"{version} is on all nodes; it rolls out by: scripts/cluster run {options} webhook")
 
 

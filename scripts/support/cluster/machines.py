@@ -6,6 +6,7 @@ began: a number alone may belong to somebody else by now.
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from support.cluster import control_groups
@@ -20,12 +21,21 @@ from support.cluster.layout import (
     ClusterError,
     Node,
 )
-from support.namespace import LastingMachine, LastingSwitch, Namespaces, await_that, must
+from support.namespace import (
+    LastingMachine,
+    LastingSwitch,
+    NamespaceError,
+    Namespaces,
+    await_that,
+    must,
+)
 from support.venv import ROOT
 
 KIT = ON_NODES if ROOT == ON_NODES else STATE / "kit"  # a virtual machine has nothing else
 UNITS = ("consul/consul", "cassandra/cassandra", "nomad/nomad")
 SWITCH = "switch"
+STOP_SIGNALS = {"nomad": "INT"}  # as its unit file has it
+STOP_SECONDS = 60.0  # the longest that a unit file gives
 
 
 def running(name: str) -> int:
@@ -151,6 +161,29 @@ def machine(node: Node) -> LastingMachine:
     if not pid:
         raise ClusterError(f"{node.name} does not run; scripts/cluster start {node.name}")
     return LastingMachine(node.name, pid)
+
+
+def restart(node: Node, unit: str) -> None:
+    """Stop one of the node's own programs gently; its first process starts it again.
+
+    Returns when it has started; that it is well is another matter. Raises ClusterError.
+    """
+    file = node.directory / "log" / f"{unit}.pid"
+    if not file.exists():
+        raise ClusterError(f"{node.name} has no {unit}; it has {', '.join(names(UNITS))}")
+    before = file.read_text()
+    inside_node = machine(node)
+    inside_node.must("kill", f"-{STOP_SIGNALS.get(unit, 'TERM')}", before)
+    try:
+        await_that(lambda: file.read_text() != before, f"{unit}'s end", STOP_SECONDS)
+    except NamespaceError:
+        inside_node.must("kill", "-KILL", before)
+        await_that(lambda: file.read_text() != before, f"{unit}'s end")
+
+
+def names(units: Iterable[str]) -> list[str]:
+    """What the units are called."""
+    return [unit.rpartition("/")[2] for unit in units]
 
 
 def take_place(node: Node) -> None:
