@@ -106,6 +106,28 @@ def test_a_cluster_of_another_checkout_is_left_alone(
     cluster.command("status")
 
 
+def test_without_nodes_nothing_leaves_the_machine_for_them(elsewhere: Elsewhere) -> None:
+    """Not by the default route; a network that has these addresses is reached."""
+    network = (
+        "ip link set lo up && ip link add v0 type veth peer name v1 && ip link set v1 up && "
+        "ip link set v0 up && ip address add 10.0.0.2/24 dev v0 && "
+        "ip route add default via 10.0.0.1"
+    )
+    route = "ip route get 192.168.56.11"
+    own = "ip address add 192.168.56.1/24 dev v0"
+    script = f'{network} && {route} && "$0" down && "$0" down; {route}; {own} && {route}'
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-c", script, elsewhere.path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "unreachable" in done.stderr
+    before, after = (line for line in done.stdout.splitlines() if line.startswith("192.168.56.11"))
+    assert "via 10.0.0.1" in before
+    assert "dev v0 src 192.168.56.1" in after
+
+
 def test_only_root_has_nodes() -> None:
     refused = run(["unshare", "--user", str(COMMAND), "up"], code=1)
     assert "no nodes here: namespaces need root" in refused.stderr

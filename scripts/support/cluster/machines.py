@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from support.cluster import control_groups
+from support.cluster import control_groups, fence
 from support.cluster.layout import (
     HOST_ADDRESS,
     HOST_INTERFACE,
@@ -73,6 +73,7 @@ def start_switch() -> LastingSwitch:
     if pid := running(SWITCH):
         return LastingSwitch(SWITCH, pid)
     refuse_taken_network()
+    fence.put_up()
     switch = LastingSwitch(SWITCH)
     switch.make("sleep", "infinity")
     switch.build()
@@ -198,7 +199,11 @@ def take_place(node: Node) -> None:
 
 
 def down(*, keep_data: bool) -> None:
-    """End the nodes and the switch; their data goes too unless it is to stay."""
+    """End the nodes and the switch; their data goes too unless it is to stay.
+
+    The fence stays: what is still sent to the nodes must not leave this machine.
+    """
+    fence.put_up()
     for node in NODES:
         kill(node)
     if pid := running(SWITCH):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
 from support.routing.targets import Probe
 
@@ -35,6 +36,8 @@ async def _ask(address: str) -> Probe:
         version, _, rest = (await reader.readline()).partition(b" ")
     finally:
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
     if not version.startswith(b"HTTP/1."):
         return Probe.LATE  # closed without an answer: it may have no room just now
     return Probe.READY if rest.startswith(b"200") else Probe.NOT_READY
