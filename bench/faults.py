@@ -44,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = []
     for case in cases(settings):
         say(str(case))
+        if reason := case.fault.missing():
+            say(f"not here: {reason}")
+            continue
         with tempfile.TemporaryDirectory() as folder:
             report = run(cluster, case, Path(folder))
         say(f"{report.verdict}; errors {report.seen.errors}")

@@ -127,7 +127,7 @@ STAGES = (
         "three nodes with Consul, Nomad, Fabio and Cassandra, and their faults",
         seconds=600,
         words=frozenset({"cluster", "running_cluster"}),
-        commands={**NODE_COMMANDS, "chromium": "chromium", "gcc": "gcc"},
+        commands={**NODE_COMMANDS, "chromium": "chromium", "gcc": "gcc", "nft": "nftables"},
         servers=("nomad", "consul", "fabio", "cassandra"),
         root=True,
     ),
@@ -199,10 +199,10 @@ SUITES = {
         "unit and receiver with every supported Python that is here", REPEATED, other_pythons=True
     ),
     "faults": Suite(
-        "the faults at length: 20 kills of a receiver, each fault of a ring 5 times, each node "
-        "of a cluster 3 times, 20 scalings and 10 releases on a busy machine",
+        "the faults at length: 20 kills of a receiver, each fault of a ring 5 times, each way to "
+        "hurt a node in each role, 20 scalings and 10 releases on a busy machine",
         ("receiver", "ring", "cluster"),
-        ("tests/faults", "tests/cluster/test_nodes.py", "tests/cluster/test_scaling.py", "--long"),
+        ("tests/faults", "tests/cluster/test_faults.py", "tests/cluster/test_scaling.py", "--long"),
     ),
     "vagrant": Suite("the stage machines: more than an hour", ("machines",), ("tests/vagrant",)),
 } | {stage.name: Suite(stage.title, (stage.name,)) for stage in STAGES if stage.name != "machines"}

@@ -14,10 +14,11 @@ from pathlib import Path
 from support.cluster import machines
 from support.cluster.jobs import client_id, nomad
 from support.cluster.layout import NODE_INTERFACE, NODES, ClusterError, Node
-from support.namespace import signal_process
+from support.namespace import run, signal_process
 
 TABLE = "fault"
 LOSS_PERCENT = 10
+DELAY_MS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Fault:
     """Undoes it, as far as somebody must; a node that was killed is started."""
     planned: bool = False
     """Whether an operator does it on purpose: no event may fail."""
+    missing: Callable[[], str | None] = lambda: None
+    """Why this machine can't do it; None if it can."""
 
 
 def fault(name: str) -> Fault:
@@ -75,6 +78,27 @@ def _pass(node: Node) -> None:
     machine = machines.machine(node)
     machine.must("nft", f"add table inet {TABLE}")
     machine.must("nft", f"delete table inet {TABLE}")
+
+
+def _no_nft() -> str | None:
+    return (
+        None if shutil.which("nft") else "nft is not installed; on Debian: apt-get install nftables"
+    )
+
+
+def _no_netem() -> str | None:
+    probe = "tc qdisc add dev lo root netem delay 1ms"
+    tried = run(["unshare", "--net", "sh", "-c", f"ip link set lo up && {probe}"])
+    return f"this kernel delays no packets: {tried.stderr.strip()}" if tried.returncode else None
+
+
+def _delay(node: Node) -> None:
+    delay = ["netem", "delay", f"{DELAY_MS}ms"]
+    machines.machine(node).must("tc", "qdisc", "add", "dev", NODE_INTERFACE, "root", *delay)
+
+
+def _hurry(node: Node) -> None:
+    machines.machine(node).must("tc", "qdisc", "del", "dev", NODE_INTERFACE, "root")
 
 
 def _part(node: Node) -> None:
@@ -122,25 +146,35 @@ FAULTS = (
         lambda node: machines.cable(node, "down"),
         lambda node: machines.cable(node, "up"),
     ),
-    Fault("mute", "what it sends is lost; it hears", lambda node: _drop(node, "out"), _pass),
+    Fault(
+        "mute",
+        "what it sends is lost; it hears",
+        lambda node: _drop(node, f"out oifname {NODE_INTERFACE}"),
+        _pass,
+        missing=_no_nft,
+    ),
     Fault(
         "deaf",
         "what it is sent is lost",
         lambda node: _drop(node, f"in iifname {NODE_INTERFACE}"),
         _pass,
+        missing=_no_nft,
     ),
     Fault(
         "parted",
-        "it and the next node don't reach each other, the third reaches both",
+        "it and the next node don't reach each other; the third reaches both",
         _part,
         _pass,
+        missing=_no_nft,
     ),
     Fault(
         "loss",
         f"{LOSS_PERCENT} % of what it is sent is lost",
         lambda node: _drop(node, f"in numgen random mod 100 < {LOSS_PERCENT}"),
         _pass,
+        missing=_no_nft,
     ),
+    Fault("delay", f"what it sends takes {DELAY_MS} ms longer", _delay, _hurry, missing=_no_netem),
     Fault("reboot", "it ends and starts again at once", _reboot, _nothing),
     Fault("disk", "it comes back at once with an empty disk", _lose_disk, machines.take_place),
     Fault("drain", "its allocations are moved, for work on it", _drain, _undrain, planned=True),

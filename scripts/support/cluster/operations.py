@@ -22,6 +22,8 @@ FABIO = "fabio"
 def hurt(node: Node, name: str, seconds: float) -> None:
     """Hurt the node for so many seconds, heal it, and wait. Raises ClusterError."""
     one = fault(name)
+    if reason := one.missing():
+        raise ClusterError(reason)
     say(f"{node.name}: {one.meaning}")
     one.begin(node)
     try:

@@ -1,0 +1,78 @@
+"""What operators do to a cluster that runs, under load: no event fails.
+
+A connection for each event, at each node's door. A door that is closed on purpose refuses to
+connect, and its clients go to another one; nothing else may happen to a request.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from support.cluster.jobs import client_id
+from support.cluster.layout import NODES, Node
+from support.cluster.spreading import allocations_by_node
+from tests.cluster.conftest import Say
+from tests.support.cluster import STORE, Cluster
+from tests.support.doors import Doors, Seen
+from tests.support.verification import Bounds, judged, of_its_runs, settled_counts
+from tests.support.waiting import wait_for
+from webhook.store.audit import stored_ids
+
+NODE = NODES[1]
+REFUSED = {"connect: refused"}
+
+
+def gather_on(cluster: Cluster, node: Node) -> None:
+    """Have all allocations of the webhook on one node."""
+    number = cluster.count()
+    others = [client_id(one) for one in NODES if one != node]
+    for other in others:
+        cluster.nomad("node", "eligibility", "-disable", other)
+    try:
+        for one in cluster.ask(lambda client: client.job.get_allocations("webhook")):
+            if one["NodeName"] != node.name and one["DesiredStatus"] == "run":
+                cluster.nomad("alloc", "stop", one["ID"])
+        wait_for(
+            lambda: [one.node for one in cluster.passing()] == [node.name] * number,
+            f"all allocations on {node.name}",
+            60,
+            0.5,
+        )
+    finally:
+        for other in others:
+            cluster.nomad("node", "eligibility", "-enable", other)
+
+
+def judge(cluster: Cluster, doors: Doors, say: Say, what: str) -> Seen:
+    """Nothing lost, every count exact; what clients saw."""
+    outcomes = doors.all_outcomes()
+    settled_counts(cluster.everywhere(), STORE)
+    verdict = judged(outcomes, of_its_runs(outcomes, stored_ids(STORE)), Bounds(1, 0))
+    say(f"{what}: {verdict}; errors {doors.errors}")
+    return doors.seen({node.name for node in NODES if node != NODE})
+
+
+@pytest.mark.parametrize("part", ["consul", "nomad", "cassandra", "fabio"])
+def test_a_part_of_a_node_is_restarted(
+    cluster: Cluster, tmp_path: Path, part: str, say: Say
+) -> None:
+    """All allocations are on its node, as they are after other nodes were away."""
+    cluster.scale(3)
+    gather_on(cluster, NODE)
+    with Doors(tmp_path, keep_alive=False) as doors:
+        doors.mark()
+        cluster.command("restart", NODE.name, part)
+    seen = judge(cluster, doors, say, f"restart of {part}")
+    assert seen.recovered_seconds == 0, seen
+    assert set(doors.errors) <= (REFUSED if part == "fabio" else set()), seen
+
+
+def test_allocations_are_spread_again(cluster: Cluster, tmp_path: Path, say: Say) -> None:
+    cluster.scale(3)
+    gather_on(cluster, NODE)
+    with Doors(tmp_path, keep_alive=False) as doors:
+        doors.mark()
+        cluster.command("spread")
+    judge(cluster, doors, say, "spread again")
+    assert not doors.errors
+    assert set(allocations_by_node().values()) == {1}
