@@ -44,8 +44,8 @@ examples:
   WEBHOOK="http://node-1:9999 http://node-2:9999" python -m tgibf
 
 exit codes:
-  0 every event was acked    1 some were refused or unknown, or a file could not be written
-  2 wrong usage"""
+  0 every event was acked    1 some were refused or unknown, or a file could not be written, or was
+  taken away    2 wrong usage    130, 143 stopped, by SIGINT or SIGTERM, before anything was sent"""
 
 
 def main(

@@ -5,9 +5,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 READER_GONE = 128 + 13  # as a shell shows a program that SIGPIPE has ended
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""What a full disk may say, or a stream that was opened for reading alone."""
 
 
 def begin() -> None:
@@ -16,12 +19,14 @@ def begin() -> None:
     Where a stream was closed its number would go to the next file or socket. The first process of a
     container hears only signals that it has a handler for.
     """
-    for number in range(3):
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free: this one
-    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            setattr(sys, name, os.fdopen(opened, "r" if name == "stdin" else "w", closefd=False))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: os._exit(128 + number))
 
 
 def end_with(main: Callable[[], int]) -> NoReturn:
@@ -42,10 +47,11 @@ def end_with(main: Callable[[], int]) -> NoReturn:
         code = READER_GONE
         _silence(1, 2)
     except OSError as error:
-        if error.errno != errno.ENOSPC or error.filename is not None:
+        if error.errno not in UNWRITABLE or error.filename is not None:
             raise
         _silence(1)
-        print(f"the summary could not be printed: {error.strerror}", file=sys.stderr)
+        with suppress(OSError):
+            print(f"the summary could not be printed: {error.strerror}", file=sys.stderr)
         code = 1
     sys.exit(code)
 

@@ -5,7 +5,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 
 class KeptFile:
@@ -15,15 +15,16 @@ class KeptFile:
     write; one whose disk has failed gets no more.
     """
 
-    def __init__(self, path: Path, mode: Literal["a", "x"]) -> None:
-        """To be added to, or new. Raises OSError."""
+    def __init__(self, path: Path, *, new: bool) -> None:
+        """It is added to, unless it must be `new`. Raises OSError."""
         self.path = path
         self.trouble = ""
         """Empty as long as all is well; else in words, which begin with the path."""
         self.cut = False
         """Whether somebody has made it shorter."""
         self._failed = False
-        self._file = path.open(mode, encoding="ascii")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_EXCL if new else 0)
+        self._file = os.fdopen(os.open(path, flags, 0o666), "w", encoding="ascii")
         self._size = os.fstat(self._file.fileno()).st_size
 
     def write(self, text: str) -> None:

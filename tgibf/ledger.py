@@ -1,22 +1,23 @@
 """The ledger: a file with one line, `<id> <outcome>`, for every event that was started.
 
 A run begins with the line `# run <name> begins` and ends with `# run <name> is whole`. Without the
-second one it does not name every event: its disk was full, or its generator was killed.
+second one it does not name every event: its disk was full, or its generator was killed. The same
+holds without the first one: it was cut.
 """
 
 import os
+import re
 from collections.abc import ItemsView, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tgibf.events import event_id
+from tgibf.kept_file import KeptFile
 from tgibf.marks import Marks
 from tgibf.outcome import Outcome
 
 _BEGINS, _IS_WHOLE = "begins", "is whole"
+_MARK = re.compile(rf"# run (\S+) ({_BEGINS}|{_IS_WHOLE})\n")
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _NUMBERED = dict(enumerate(Outcome, start=1))
 _NUMBERS = {outcome.value: number for number, outcome in _NUMBERED.items()}
@@ -73,12 +74,13 @@ class LedgerContents:
 
     `torn` is the text of a last line without its newline, as a killed generator leaves it: that
     event, and those that were in flight, have no outcome in `outcomes`. `incomplete` are the names
-    of the runs of which it does not name every event.
+    of the runs of which it does not name every event. `blank` says that it names no run at all.
     """
 
     outcomes: Outcomes
     torn: str | None
     incomplete: frozenset[str] = frozenset()
+    blank: bool = False
 
 
 class Ledger(KeptFile):
@@ -93,7 +95,7 @@ class Ledger(KeptFile):
         self.run = run
         try:
             _check(path, append=append)
-            super().__init__(path, "a")
+            super().__init__(path, new=False)
         except OSError as error:
             raise LedgerError(f"cannot write the ledger: {error}") from error
         self._lines: list[str] = []
@@ -108,15 +110,17 @@ class Ledger(KeptFile):
         """Write what has settled."""
         lines, self._lines = self._lines, []
         self.write("".join(lines))
-
-    def finish(self) -> None:
-        """Write what has settled, for the last time where not all has."""
-        self.flush()
+        if self.cut:  # with the line that says where the run began
+            self.write(_mark(self.run, _BEGINS))
 
     def complete(self) -> None:
         """Everything that was started has settled: the run is whole, if its file is."""
         self.flush()
-        self.write(_mark(self.run, _BEGINS if self.cut else _IS_WHOLE))
+        if not self.cut:
+            self.write(_mark(self.run, _IS_WHOLE))
+
+    def finish(self) -> None:
+        self.flush()
 
 
 def _mark(run: str, state: str) -> str:
@@ -130,14 +134,17 @@ def read_ledger(path: Path, outcomes: Outcomes | None = None) -> LedgerContents:
     the line; a torn last line is not an error. Raises OSError if the file cannot be read.
     """
     outcomes = Outcomes() if outcomes is None else outcomes
-    incomplete: set[str] = set()
+    begun: set[str] = set()
+    whole: set[str] = set()
+    number, torn = 0, None
     with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith("\n"):
-                return LedgerContents(outcomes, line, frozenset(incomplete))
-            if line.startswith("# run "):
-                _, _, run, state = line.rstrip("\n").split(" ", 3)
-                (incomplete.add if state == _BEGINS else incomplete.discard)(run)
+                torn = line
+                break
+            if mark := _MARK.fullmatch(line):
+                run, state = mark.groups()
+                (begun if state == _BEGINS else whole).add(run)
                 continue
             name, _, word = line[:-1].partition(" ")
             outcome = _OUTCOMES.get(word)
@@ -148,7 +155,7 @@ def read_ledger(path: Path, outcomes: Outcomes | None = None) -> LedgerContents:
                 )
             if not outcomes.add(name, outcome):
                 raise LedgerError(f"{path}, line {number}: the id {name!r} comes a second time")
-    return LedgerContents(outcomes, None, frozenset(incomplete))
+    return LedgerContents(outcomes, torn, frozenset(begun ^ whole), blank=not number)
 
 
 def _check(path: Path, *, append: bool) -> None:

@@ -13,14 +13,18 @@ _LOG_INTERVAL = 5.0
 class Progress:
     """One line, redrawn, on a terminal; elsewhere a line every 5 s and one per finished burst.
 
-    `activity` is what the line begins with: the mode, and the burst or the rate.
+    `activity` is what the line begins with: the mode, and the burst or the rate. Where it can't be
+    written, as on a full disk, the run goes on without.
     """
 
     def __init__(self, stream: TextIO, tally: Tally, *, quiet: bool) -> None:
         self.activity = "starting"
+        self.reader_gone = False
+        """As in `tgibf URL 2>&1 | head`."""
         self._stream = stream
         self._tally = tally
         self._quiet = quiet
+        self._deaf = False
         self._terminal = stream.isatty()
         self._began = self._last = monotonic()
         self._last_settled = 0
@@ -53,15 +57,26 @@ class Progress:
         """Show a line that stays."""
         self._write(f"\r\x1b[K{text}\n" if self._terminal else f"{text}\n")
 
+    def complain(self, text: str) -> None:
+        """Show a line that stays, however quiet this is."""
+        self._quiet, quiet = False, self._quiet
+        self.note(text)
+        self._quiet = quiet
+
     def close(self) -> None:
         """Take the redrawn line away."""
         if self._terminal:
             self._write("\r\x1b[K")
 
     def _write(self, text: str) -> None:
-        if not self._quiet:
+        if self._quiet or self._deaf:
+            return
+        try:
             self._stream.write(text)
             self._stream.flush()
+        except OSError as error:
+            self._deaf = True
+            self.reader_gone = isinstance(error, BrokenPipeError)
 
 
 def status_line(activity: str, tally: Tally, elapsed: float, rate: float) -> str:

@@ -3,7 +3,8 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from functools import partial
 from uuid import uuid4
@@ -12,6 +13,7 @@ import uvloop
 
 from tgibf.bursts import send_bursts
 from tgibf.files_limit import connections_within, raise_limit
+from tgibf.kept_file import KeptFile
 from tgibf.ledger import Ledger
 from tgibf.progress import Progress
 from tgibf.sender import Sender
@@ -21,11 +23,12 @@ from tgibf.steady import send_steadily
 from tgibf.stop import Stop
 from tgibf.summary import Summary, summarize
 from tgibf.tally import Tally
-from tgibf.target import Endpoint, resolve
+from tgibf.target import Endpoint, Target, resolve
 
 _EXPIRY_INTERVAL = 0.1
 _FLUSH_INTERVAL = 0.5
 _SERIES_INTERVAL = 1.0
+_HEARING_INTERVAL = 0.1
 
 
 def run(settings: Settings) -> Summary:
@@ -34,11 +37,23 @@ def run(settings: Settings) -> Summary:
     SIGINT and SIGTERM start nothing new and wait for what is in flight; a second one gives that up
     too. Raises, before anything is sent, TargetError for a host without an address, LedgerError for
     a ledger that must not or cannot be written, and SeriesError likewise. Where their disk fails
-    later the run ends, with a warning in its summary.
+    later, or somebody takes them away, the run ends, with a warning in its summary.
     """
-    endpoints = tuple(resolve(target) for target in settings.targets)
+    endpoints = _resolved(settings.targets)
     with _ledger(settings) as ledger, _series(settings) as series:
         return uvloop.run(_run(settings, endpoints, ledger, series))
+
+
+def _resolved(targets: Iterable[Target]) -> tuple[Endpoint, ...]:
+    """The targets' addresses, looked up in a thread.
+
+    Where nobody answers that takes a while, during which only another thread hears a stop.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        found = [thread.submit(resolve, target) for target in targets]
+        while wait(found, _HEARING_INTERVAL).not_done:
+            pass  # a signal that comes just before a wait is heard after it
+        return tuple(one.result() for one in found)
 
 
 async def _run(
@@ -58,15 +73,21 @@ async def _run(
     limit = connections_within(raise_limit())
     sender = Sender(settings, endpoints, tally, ledger, series, max_connections=limit, warn=warn)
     stop = Stop(settings.seconds)
-    told: set[object] = set()
+    told: set[KeptFile] = set()
 
-    def keep(file: Ledger | Series, write: Callable[[], None]) -> None:
-        """Write, and end the run where that fails."""
+    def keep(file: KeptFile, write: Callable[[], None]) -> None:
+        """Write, and end the run where that has no use any more."""
         write()
-        if file.failure is not None and file not in told:
+        if file.trouble and file not in told:
             told.add(file)
-            reason = file.failure.strerror or file.failure
-            warn(f"{file.path} is not whole: {reason}; the run ended early")
+            text = file.trouble if stop.due else f"{file.trouble}; the run ended early"
+            warnings.append(text)
+            progress.complain(f"warning: {text}")
+            stop.now()
+
+    def tick() -> None:
+        progress.tick()
+        if progress.reader_gone:
             stop.now()
 
     with closing(sender.client), _stopping_on_signals(stop, sender):
@@ -76,13 +97,13 @@ async def _run(
                 _FLUSH_INTERVAL, partial(keep, ledger, ledger.flush) if ledger else _nothing
             ),
             _repeating(
-                _SERIES_INTERVAL, partial(keep, series, series.write) if series else _nothing
+                _SERIES_INTERVAL, partial(keep, series, series.tick) if series else _nothing
             ),
-            _repeating(progress.interval, progress.tick),
+            _repeating(progress.interval, tick),
         ):
             await _send(settings, sender, stop, progress, series)
     if ledger is not None:
-        keep(ledger, ledger.finish)
+        keep(ledger, ledger.complete)
     progress.close()
     return summarize(
         tally,
@@ -123,7 +144,10 @@ def _series(settings: Settings) -> Series | nullcontext[None]:
 
 @contextmanager
 def _stopping_on_signals(stop: Stop, sender: Sender) -> Iterator[None]:
-    """The first SIGINT or SIGTERM asks for a stop, the next ends what is in flight."""
+    """The first SIGINT or SIGTERM asks for a stop, the next ends what is in flight.
+
+    Whatever comes later comes too late: all that is left is to tell how it went.
+    """
     loop = asyncio.get_running_loop()
 
     def on_signal() -> None:
@@ -139,6 +163,7 @@ def _stopping_on_signals(stop: Stop, sender: Sender) -> Iterator[None]:
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
 
 
 @asynccontextmanager

@@ -10,12 +10,10 @@
 
 import json
 import time
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from tgibf.kept_file import KeptFile
 from tgibf.tally import Tally
 
 
@@ -23,24 +21,21 @@ class SeriesError(ValueError):
     """A series that cannot be written; the message says why."""
 
 
-class Series:
+class Series(KeptFile):
     """Writes what has happened since the last line. `second` counts it, beside the run's tally."""
 
     def __init__(self, path: Path) -> None:
         """Raises SeriesError if there is such a file already, or it cannot be made."""
         try:
-            self._file = path.open("x", encoding="ascii")
+            super().__init__(path, new=True)
         except OSError as error:
             raise SeriesError(f"cannot write the series: {error}") from error
-        self.path = path
-        self.failure: OSError | None = None
-        """Why it writes no more."""
         self.second = Tally()
         self.burst: int | None = None
         self._in_flight = 0
         self._began = time.monotonic()
 
-    def write(self) -> None:
+    def tick(self) -> None:
         """Write a line and begin the next second."""
         now = time.monotonic()
         second, self.second = self.second, Tally()
@@ -59,23 +54,7 @@ class Series:
             "latency_ms": asdict(second.latency()),
         }
         self._began = now
-        if self.failure is not None:
-            return
-        try:
-            self._file.write(f"{json.dumps(line)}\n")
-            self._file.flush()
-        except OSError as error:
-            self.failure = error
+        self.write(f"{json.dumps(line)}\n")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.write()
-        with suppress(OSError):  # what could not be written before; it has been said
-            self._file.close()
+    def finish(self) -> None:
+        self.tick()
