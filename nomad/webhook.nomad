@@ -13,6 +13,12 @@ variable "count" {
   description = "Allocations to begin with. Two, so that the loss of a node leaves one."
 }
 
+variable "healthy_deadline" {
+  type        = string
+  default     = "90s"
+  description = "How long an allocation may take to be well; emulated machines need more."
+}
+
 job "webhook" {
   type = "service"
 
@@ -25,7 +31,7 @@ job "webhook" {
     canary            = 1
     auto_promote      = true
     min_healthy_time  = "1s"
-    healthy_deadline  = "90s"
+    healthy_deadline  = var.healthy_deadline
     progress_deadline = "0s"
     auto_revert       = true
   }

@@ -55,6 +55,7 @@ def test_a_node_is_hurt(cluster: Cluster, tmp_path: Path, case: Case, say: Say) 
         f"{seen.silent_seconds:.1f} s at most; well again {report.healed_seconds:.0f} s after its "
         f"healing; errors {seen.errors}"
     )
+    assert not report.disturbed, report
     if case.fault.planned:
         assert seen.recovered_seconds == 0, report
         assert set(seen.errors) <= {"connect: refused"}, report

@@ -4,8 +4,10 @@ The phases are Jepsen's: load and fault, heal, wait for recovery, final read.
 """
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from support.cluster.faults import Fault
 from support.cluster.health import look
@@ -47,6 +49,8 @@ class Report:
     verdict: str
     healed_seconds: float
     """From the healing until every part of every node was well."""
+    disturbed: frozenset[str]
+    """Allocations of the nodes that were not hurt, and that were ended all the same."""
 
 
 def run(cluster: Cluster, case: Case, folder: Path, allocations: int = 3) -> Report:
@@ -54,6 +58,8 @@ def run(cluster: Cluster, case: Case, folder: Path, allocations: int = 3) -> Rep
     cluster.scale(allocations)
     spread()
     victim = appoint(case.role)
+    living = {node.name for node in NODES if node != victim}
+    before = allocations_on(cluster, living)
     with Doors(folder, keep_alive=case.keep_alive) as doors:
         time.sleep(BEFORE_SECONDS)
         doors.mark()
@@ -65,12 +71,27 @@ def run(cluster: Cluster, case: Case, folder: Path, allocations: int = 3) -> Rep
         cluster.await_well()
         healed = time.monotonic() - healing
         time.sleep(AFTER_SECONDS)
-    living = {node.name for node in NODES if node != victim}
+        # Replacements end again when the node is back; Fabio's and the first ones stay.
+        disturbed = before - allocations_on(cluster, living)
     seen = doors.seen(living)
     outcomes = doors.all_outcomes()
     settled_counts(cluster.everywhere(), STORE)
     bounds = Bounds(1, len(outcomes))
-    return Report(seen, judged(outcomes, of_its_runs(outcomes, stored_ids(STORE)), bounds), healed)
+    verdict = judged(outcomes, of_its_runs(outcomes, stored_ids(STORE)), bounds)
+    return Report(seen, verdict, healed, frozenset(disturbed))
+
+
+def allocations_on(cluster: Cluster, nodes: Collection[str]) -> set[str]:
+    """The allocations of Fabio and the webhook that run on these nodes, as node and id."""
+
+    def question(client: Any) -> list[dict[str, Any]]:
+        return [*client.job.get_allocations("webhook"), *client.job.get_allocations("fabio")]
+
+    return {
+        f"{one['JobID']} {one['ID'][:8]} on {one['NodeName']}"
+        for one in cluster.ask(question)
+        if one["NodeName"] in nodes and one["ClientStatus"] == "running"
+    }
 
 
 def appoint(role: str) -> Node:

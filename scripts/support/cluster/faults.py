@@ -107,6 +107,11 @@ def _part(node: Node) -> None:
     _drop(node, f"in ip saddr {other.address}", f"out ip daddr {other.address}")
 
 
+def _signal_nomad(node: Node, number: signal.Signals) -> None:
+    pid = (node.directory / "log" / "nomad.pid").read_text()
+    machines.machine(node).must("kill", f"-{number.value}", pid)
+
+
 def _lose_disk(node: Node) -> None:
     """End it silently, with all that it had stored, and start another in its place at once."""
     machines.kill(node)
@@ -139,6 +144,12 @@ FAULTS = (
         "none of its processes runs; its kernel takes connections",
         lambda node: _signal_all(node, signal.SIGSTOP),
         lambda node: _signal_all(node, signal.SIGCONT),
+    ),
+    Fault(
+        "agent",
+        "its Nomad agent hangs, and nothing else",
+        lambda node: _signal_nomad(node, signal.SIGSTOP),
+        lambda node: _signal_nomad(node, signal.SIGCONT),
     ),
     Fault(
         "cable",

@@ -4,6 +4,7 @@ import os
 import platform
 import shlex
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from support.venv import ROOT
 JOBS = ROOT / "nomad"
 NODE_PYTHON = "/usr/bin/python3"
 KEEP = "-preserve-counts"
+GIVEN_UP_SECONDS = 30.0
+OVER = {"failed", "cancelled", "successful"}
 
 
 def exports() -> list[str]:
@@ -53,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     return subprocess.run(**_run_job(name, options), check=False).returncode
 
 
-def submit(name: str) -> None:
+def submit(name: str, *options: str) -> None:
     """Give Nomad a job that it does not have yet, without waiting. Raises ClusterError."""
 
     def has_it(client: Any) -> bool:
@@ -63,7 +66,7 @@ def submit(name: str) -> None:
         return
     say(f"running job {name}")
     done = subprocess.run(
-        **_run_job(name, ["-detach"]), capture_output=True, text=True, check=False
+        **_run_job(name, ["-detach", *options]), capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise ClusterError(f"Nomad did not take the job {name}:\n{done.stdout}{done.stderr}")
@@ -96,21 +99,24 @@ def client_id(node: Node) -> str:
     return found
 
 
-def run_again_if_given_up(name: str) -> None:
-    """Run a job again of which Nomad has given up the first deployment, and nothing runs.
+def run_again_if_given_up(name: str, *options: str) -> None:
+    """Run a job again of which nothing runs, and for which Nomad does nothing any more.
 
-    So it does on machines that are slow to begin with, and nobody tries again. Raises ClusterError.
+    So it is where the first deployment failed, as on machines that are slow to begin with: what is
+    missing is not placed any more. Raises ClusterError.
     """
 
     def given_up(client: Any) -> bool:
+        age = time.time() - client.job.get_job(name)["SubmitTime"] / 1e9
         latest = client.job.get_deployment(name)
-        running = (one["DesiredStatus"] == "run" for one in client.job.get_allocations(name))
-        return bool(latest) and latest["Status"] == "failed" and not any(running)
+        wanted = (one["DesiredStatus"] == "run" for one in client.job.get_allocations(name))
+        over = not latest or latest["Status"] in OVER
+        return age > GIVEN_UP_SECONDS and over and not any(wanted)
 
     if ask_nomad(given_up):
         say(f"running job {name} again: its allocations were not well in time")
         nomad("job", "stop", "-detach", name)
-        submit(name)
+        submit(name, *options)
 
 
 def _run_job(name: str, options: Sequence[str]) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class Kind:
     """The names of those that run."""
     advice: str
     """What to do when they are not well."""
+    webhook: tuple[str, ...] = ()
+    """Options for the webhook's job."""
 
 
 def up() -> None:
@@ -64,14 +66,14 @@ def serve(kind: Kind, display: Display) -> None:
     _wait(kind, display, servers_are_well, "Consul, Nomad and Cassandra")
     say("applying the schema")
     _apply_schema(kind)
-    for job in ("fabio", "webhook"):
-        jobs.submit(job)
+    jobs.submit("fabio")
+    jobs.submit("webhook", *kind.webhook)
     _wait(
         kind,
         display,
         is_ready,
         "Fabio and the webhook",
-        lambda: jobs.run_again_if_given_up("webhook"),
+        lambda: jobs.run_again_if_given_up("webhook", *kind.webhook),
     )
 
 
