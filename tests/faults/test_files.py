@@ -4,17 +4,20 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.http import Answer
 from tests.support.receiver import EVENT, Receiver
 from tests.support.rows import rows
 from tests.support.waiting import wait_for
-from webhook.store.files import LOOK_SECONDS
+from webhook.store.files import LOOK_SECONDS, Note
 
 EXIT_START_FAILED = 3
 
@@ -71,6 +74,11 @@ def empty_the_log(store: Path) -> None:
     os.truncate(store.with_name("events.db-wal"), 0)
 
 
+def cut_the_log_off(store: Path) -> None:
+    """Its header and one page stay."""
+    os.truncate(store.with_name("events.db-wal"), 8192)
+
+
 CHANGES: list[Callable[[Path], None]] = [
     delete,
     move,
@@ -81,6 +89,7 @@ CHANGES: list[Callable[[Path], None]] = [
     cut_off,
     scribble,
     empty_the_log,
+    cut_the_log_off,
 ]
 
 
@@ -107,6 +116,52 @@ def test_nothing_is_acknowledged_into_a_file_that_is_not_at_its_path(
         receiver.stop()
     # Result: the stop has touched nothing of what is there now.
     assert {file: file.stat().st_size for file in files(store_path)} == left
+
+
+@contextmanager
+def load(receiver: Receiver, events: int) -> Iterator[Callable[[], list[Answer]]]:
+    """POSTs of `events` events one after the other, beside the test; what was answered so far."""
+    answers: list[Answer] = []
+    ended = threading.Event()
+
+    def post() -> None:
+        body = [EVENT] * events
+        while not ended.is_set():
+            answers.append(receiver.post(body))
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    try:
+        yield lambda: list(answers)
+    finally:
+        ended.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "change", [copy_over, cut_off, scribble, cut_the_log_off], ids=lambda change: change.__name__
+)
+def test_under_load_no_copying_of_the_log_hides_it(
+    store_path: Path, change: Callable[[Path], None]
+) -> None:
+    """SQLite then writes to the file itself, several times a second."""
+    receiver = Receiver(store_path, expect_errors=True).start()
+    try:
+        with load(receiver, 1000) as answers:
+            wait_for(lambda: len(answers()) > 100, "a log that was copied some times", 30)
+            changes = 0
+            while answers()[-1].status == 200 and changes < 5:
+                # One that falls into a copying of the log is undone by it, at times.
+                change(store_path)
+                changes += 1
+                deadline = time.monotonic() + 1
+                while answers()[-1].status == 200 and time.monotonic() < deadline:
+                    time.sleep(0.01)
+            assert answers()[-1].status == 503
+        assert receiver.log.count("CRITICAL") == 1
+        assert "while this receiver has it open" in receiver.log
+    finally:
+        receiver.stop()
 
 
 def test_idle_it_notices_too(store_path: Path) -> None:
@@ -227,6 +282,102 @@ def test_what_shells_do_to_a_store_is_no_alarm(store_path: Path) -> None:
         assert rows(store_path) == 12 * (300 + 20 + 2 - 1)
         assert "CRITICAL" not in receiver.log
     assert gone == 12
+
+
+SHELL = """
+import random, sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+chance, end = random.Random(int(sys.argv[2])), time.monotonic() + float(sys.argv[3])
+while time.monotonic() < end:
+    match chance.randrange(6):
+        case 0:
+            db.execute("DELETE FROM probe")
+        case 1:
+            db.execute("VACUUM")
+        case 2:
+            reading = db.execute("SELECT id FROM events")
+            reading.fetchone()
+            time.sleep(chance.random())
+            reading.close()
+        case _:
+            mode = chance.choice(("PASSIVE", "FULL", "RESTART", "TRUNCATE"))
+            db.execute(f"PRAGMA wal_checkpoint({mode})")
+    time.sleep(chance.random() / 20)
+"""
+
+
+def test_two_shells_at_a_store_under_load_are_no_alarm(store_path: Path) -> None:
+    seconds = 10
+    with Receiver(store_path) as receiver, load(receiver, 20) as answers:
+        wait_for(lambda: len(answers()) > 0, "load")
+        shells = [
+            subprocess.Popen([sys.executable, "-c", SHELL, store_path, str(seed), str(seconds)])
+            for seed in (1, 2)
+        ]
+        assert [shell.wait(seconds + 60) for shell in shells] == [0, 0]
+        assert len(answers()) > 100
+        assert {answer.status for answer in answers()} == {200}
+        assert "CRITICAL" not in receiver.log
+    assert rows(store_path) == 20 * len(answers())
+
+
+def test_after_a_crash_it_is_noticed_at_once_again(store_path: Path) -> None:
+    """The index of a log that was left says nothing of the store before that was copied."""
+    crash(store_path)
+    receiver = Receiver(store_path, expect_errors=True).start()
+    try:
+        cut_off(store_path)
+        wait_for(lambda: receiver.post(EVENT).status == 503, "refusal", 2)
+    finally:
+        receiver.stop()
+
+
+DIES_AT_ITS_START = """
+import asyncio, os, pathlib, sys
+from webhook.store.sqlite import SqliteStore
+SqliteStore._connect_reader = lambda self: os._exit(9)
+asyncio.run(SqliteStore(pathlib.Path(sys.argv[1]), 3600).open())
+"""
+
+
+@pytest.mark.parametrize("other", ["an older copy", "a new store"])
+def test_a_crash_in_the_start_on_another_file_is_no_reason_to_refuse(
+    store_path: Path, other: str
+) -> None:
+    """What was put there while nothing ran is the store, and the log is its own."""
+    with Receiver(store_path) as receiver:
+        receiver.post_many(20)
+    copy = store_path.with_name("copy.db")
+    shutil.copyfile(store_path, copy)
+    with Receiver(store_path) as receiver:
+        receiver.post_many(1000)
+    if other == "an older copy":
+        shutil.copyfile(copy, store_path)
+    else:
+        store_path.unlink()
+        store_path.with_name("other").touch()  # so that it gets another inode
+    ended = subprocess.run([sys.executable, "-c", DIES_AT_ITS_START, store_path], check=False)
+    assert ended.returncode == 9
+    assert store_path.with_name("events.db-wal").stat().st_size
+    with Receiver(store_path) as receiver:
+        assert receiver.count() == (20 if other == "an older copy" else 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("", Note()),
+        ("123", Note()),
+        ("123 inode 7", Note(7)),
+        ("123 inode 7\n", Note(7)),
+        ("123 inode 7 counter 9", Note(7, 9)),
+        ("123 inode 7 counter 9" + " " * 58 + "\n", Note(7, 9)),
+        ("123 inode 7 counter x", Note()),
+    ],
+)
+def test_notes_of_former_versions_are_read(text: str, note: Note) -> None:
+    assert Note.read(text) == note
+    assert Note.read(note.text()) == note
 
 
 def test_damage_gets_the_advice_for_damage_with_all_files(store_path: Path) -> None:

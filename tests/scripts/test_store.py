@@ -1,6 +1,7 @@
 """scripts/store: copies of a running store, and what is put in its place."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.support.generator import Generator
 from tests.support.receiver import Receiver
 from tests.support.rows import rows
 from tests.support.scripts import script
+from tests.support.waiting import wait_for
 
 
 def test_a_copy_of_a_running_store_under_load_can_be_restored(
@@ -63,6 +65,53 @@ def test_no_backup_deletes_a_log_or_applies_that_of_another_file(
         assert refused.returncode == 1
         assert words in refused.stderr
         assert log.read_bytes() == left
+
+
+def test_no_backup_applies_a_log_to_an_older_copy(store_path: Path, tmp_path: Path) -> None:
+    """After a crash somebody does `cp` over the store; `restore` then sorts it out."""
+    with Receiver(store_path) as receiver:
+        receiver.post_many(20)
+    older = tmp_path / "older.db"
+    made = script("store", "backup", store_path, older)
+    assert made.returncode == 0, made.stderr
+    receiver = Receiver(store_path).start()
+    receiver.post_many(1000)
+    receiver.kill()
+    shutil.copyfile(older, store_path)
+    log = store_path.with_name("events.db-wal")
+    left = log.read_bytes()
+    refused = script("store", "backup", store_path, tmp_path / "copy.db")
+    assert refused.returncode == 1
+    assert "was overwritten by an older copy" in refused.stderr
+    assert log.read_bytes() == left
+    assert not (tmp_path / "copy.db").exists()
+    done = script("store", "restore", older, store_path)
+    assert done.returncode == 0, done.stderr
+    with Receiver(store_path) as restored:
+        assert restored.count() == 20
+        restored.post_many(1)
+
+
+def test_a_store_that_was_overwritten_while_it_ran_is_restored(
+    store_path: Path, tmp_path: Path
+) -> None:
+    """The way back of docs/stores.md: 1. Overwritten. 2. Stop. 3. `restore`. 4. Start."""
+    copy = tmp_path / "copy.db"
+    receiver = Receiver(store_path, expect_errors=True).start()
+    try:
+        receiver.post_many(1000)
+        made = script("store", "backup", store_path, copy)
+        assert made.returncode == 0, made.stderr
+        receiver.post_many(1000)
+        shutil.copyfile(copy, store_path)
+        wait_for(lambda: receiver.post().status == 503, "refusal", 2)
+    finally:
+        receiver.stop()
+    done = script("store", "restore", copy, store_path)
+    assert done.returncode == 0, done.stderr
+    with Receiver(store_path) as restored:
+        assert restored.count() == rows(store_path) == 1000
+        restored.post_many(1)
 
 
 def test_an_emptied_store_begins_anew(store_path: Path) -> None:

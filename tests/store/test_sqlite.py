@@ -254,6 +254,7 @@ def test_a_full_disk_is_503_and_heals_by_itself(small_disk: Path) -> None:
         acknowledged += 10
         assert receiver.count() == rows(path) == acknowledged
         assert receiver.log.count("can't write to") == receiver.log.count("works again") == 1
+        assert "CRITICAL" not in receiver.log
 
 
 @pytest.mark.parametrize("before", ["a new store", "one that is there"])

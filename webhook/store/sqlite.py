@@ -6,7 +6,9 @@ by a single statement that unpacks a JSON array: sqlite3 lets go of Python's loc
 statement, not once per row, and the event loop runs on beside it.
 
 Nothing is acknowledged into a file that is no longer at its path: see `files`. From then on every
-write is refused, until the same file is back or another start.
+write is refused, until the same file is back or another start. The same holds for one that was
+overwritten at its place: see `overwritten`. So that no copying of the log hides it, the log is
+copied here, with a look before and after, and not by SQLite along with a COMMIT.
 
 Schema:
 
@@ -41,10 +43,13 @@ from webhook.store.files import (
     LOOK_SECONDS,
     WAL,
     DamagedError,
+    LogIndex,
     Note,
     OpenFiles,
     advice,
     beside,
+    has_log,
+    identity,
     orphaned_log,
 )
 from webhook.store.overwritten import Watch, counter
@@ -56,6 +61,7 @@ OLDEST_SQLITE = (3, 33, 0)  # JSON functions, UPSERT, quick_check of one table
 CHECKED_WHOLE_BYTES = 64 << 20  # files up to this size are checked whole at start
 EXPIRY_STEP = 1000  # events deleted at once, beside those that go with a write
 EXPIRY_INTERVAL_SECONDS = 1.0
+COPIED_FRAMES = 1000  # a log of so many pages is copied into the store, as SQLite would by itself
 LARGEST_IDLE_LOG_BYTES = 16 << 20  # it grows as long as somebody reads, and is cut back to this
 
 _SCHEMA = f"""
@@ -141,11 +147,19 @@ class SqliteStore:
         self._lock: int | None = None
         self._files = OpenFiles(path, ())
         self._watch: Watch | None = None
+        self._index: LogIndex | None = None
+        """Open as long as the watch."""
+        self._salts = b""
+        """Of the log at the last write."""
+        self._copied = (b"", 0.0)
+        """The salts of the log that was copied last, and when."""
+        self._connections = 0
+        """Open ones, with those that are just being opened."""
         self._overwritten: str | None = None
         """Which of the files was written by somebody else; that can't be mended here."""
         self._noted = Note()
         self._looked_at = 0.0
-        self._looking = threading.Lock()  # both threads look
+        self._looking = threading.Lock()  # both threads look, open and close
         self._changed: str | None = None
         """What was done to the files since they were opened; None if nothing."""
         self._failing = False
@@ -214,12 +228,15 @@ class SqliteStore:
             if reason := orphaned_log(self._path, before, counter(self._path)):
                 raise StartError(reason)
             self._check_header()
+            self._note_at_start(before)
             self._write_db = self._connect("rwc")
             self._check_contents(self._write_db)
             self._write_probe(self._write_db)
+            # After a crash the index says nothing of the store until the log was copied.
+            self._write_db.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._read_db = self._connect_reader()
             self._files = OpenFiles.of(self._path)
-            self._watch = Watch.on(self._path)
+            self._begin_watch()
             self._note()
             newest = self._write_db.execute(_NEWEST).fetchone()
             received = newest[0] / MICROSECONDS if newest else None
@@ -261,7 +278,16 @@ class SqliteStore:
         """Leave in the lock file who has the store, and which file it is, unless that is there."""
         number = self._watch.counter if self._watch is not None else None
         note = Note(self._files.inode, number if number is not None else self._noted.counter)
-        if self._lock is None or not note.inode or note == self._noted:
+        if note.inode and note != self._noted:
+            self._write_note(note)
+
+    def _note_at_start(self, before: Note) -> None:
+        """Before the first write: no note of another file, or of a later state, for a new log."""
+        inode = identity(self._path)[1]
+        self._write_note(before if has_log(self._path) else Note(inode, counter(self._path)))
+
+    def _write_note(self, note: Note) -> None:
+        if self._lock is None:
             return
         with suppress(OSError):  # a full disk: the lock holds without the numbers
             os.pwrite(self._lock, note.text().encode(), 0)
@@ -280,7 +306,10 @@ class SqliteStore:
     def _open(self, mode: str) -> sqlite3.Connection:
         """A connection; only the start, with mode rwc, may make a file where there is none."""
         uri = f"{self._path.absolute().as_uri()}?mode={mode}"
-        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        with self._looking:
+            db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            self._connections += 1
+        return db
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         db = self._open(mode)
@@ -290,9 +319,10 @@ class SqliteStore:
             self._check_owner(db)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA wal_autocheckpoint = 0")  # see _copy_log
             db.execute(f"PRAGMA journal_size_limit = {LARGEST_IDLE_LOG_BYTES}")
         except BaseException:
-            db.close()
+            self._close(db)
             raise
         return db
 
@@ -329,6 +359,7 @@ class SqliteStore:
             db.execute(_INSERT, (msgspec.json.encode(batch).decode(),))
             db.execute(_COUNT, (newest,))
             self._expire(db, 2 * len(batch))
+            self._check_log()
             began = True
             db.execute("COMMIT")
         except sqlite3.Error as error:
@@ -336,6 +367,38 @@ class SqliteStore:
             # A COMMIT that failed may be found in the log when the file is next opened.
             raise (OutcomeUnknown if began else StoreUnavailable)(str(error)) from error
         self._worked()
+        self._copy_log(db)
+        if self._changed:
+            raise OutcomeUnknown(self._changed)
+
+    def _check_log(self) -> None:
+        """Before a COMMIT: one that writes past the end of a log that was cut off would hide it."""
+        if self._index is not None and self._index.is_log_cut():
+            self._look()
+            if self._changed:
+                raise sqlite3.OperationalError(self._changed)
+
+    def _copy_log(self, db: sqlite3.Connection) -> None:
+        """Copy a long log into the store, with a look before and after.
+
+        A copy that falls between two looks would account for whatever else was written meanwhile.
+        So would a log that begins anew, as it does with the first write after a copy.
+        """
+        state = self._index.state() if self._index is not None else None
+        if state is not None and state.frames < COPIED_FRAMES:
+            if state.salts != self._salts:
+                self._salts = state.salts
+                self._look()
+            return
+        salts, at = self._copied
+        if state is not None and state.salts == salts and time.monotonic() < at + LOOK_SECONDS:
+            return  # the log went on: somebody reads it, or the disk is full
+        self._look()
+        if not self._changed:
+            with suppress(sqlite3.Error):  # a full disk: the log stays, and is copied later
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._copied = (state.salts if state is not None else b"", time.monotonic())
+            self._look()
 
     def _writable(self) -> sqlite3.Connection:
         if time.monotonic() >= self._looked_at + LOOK_SECONDS:
@@ -347,9 +410,10 @@ class SqliteStore:
                 self._write_db = self._connect("rw")
             except (StartError, OSError) as error:
                 raise sqlite3.OperationalError(str(error)) from error
-            self._files = self._files.reopened()
-            if self._watch is None:
-                self._watch = Watch.on(self._path)
+            with self._looking:
+                self._files = self._files.reopened()
+                if self._watch is None:
+                    self._begin_watch()
         return self._write_db
 
     def _look(self) -> None:
@@ -357,11 +421,26 @@ class SqliteStore:
         with self._looking:
             self._look_alone()
 
+    def _begin_watch(self) -> None:
+        self._watch = Watch.on(self._path)
+        self._index = LogIndex.of(self._path) if self._watch is not None else None
+
+    def _end_watch(self) -> None:
+        """Only when no connection is open: SQLite's locks go with it."""
+        watch, self._watch = self._watch, None
+        index, self._index = self._index, None
+        if watch is not None:
+            watch.close()
+        if index is not None:
+            index.close()
+
     def _look_alone(self) -> None:
         self._looked_at = time.monotonic()
         moved = self._files.changed()
         if self._watch is not None and not moved and not self._overwritten:
             self._overwritten = self._watch.look()
+            if self._index is not None and not self._overwritten and self._index.is_log_cut():
+                self._overwritten = f"{beside(self._path, WAL)} was cut off"
         before, changed = self._changed, moved or self._overwritten
         if changed and not before:
             log.critical(
@@ -399,7 +478,7 @@ class SqliteStore:
             log.error("can't write to %s: %s; answering 503 until it works", self._path, error)
         self._failing = True
         if self._write_db is not None:
-            self._close(self._write_db, self._read_db)
+            self._close(self._write_db)
             self._write_db = None
 
     def _worked(self) -> None:
@@ -443,41 +522,48 @@ class SqliteStore:
         try:
             self._write_db.execute("BEGIN IMMEDIATE")
             self._expire(self._write_db, EXPIRY_STEP)
+            self._check_log()
             self._write_db.execute("COMMIT")
         except sqlite3.Error as error:
             self._failed(error)
+        else:
+            self._copy_log(self._write_db)
 
     def _close_writer(self) -> None:
         if self._write_db is not None:
-            self._close(self._write_db, self._read_db)
+            self._close(self._write_db)
             self._write_db = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    def _close(self, db: sqlite3.Connection, other: sqlite3.Connection | None) -> None:
-        """Close a connection, unless its files have other names now; `other` is what stays open.
+    def _close(self, db: sqlite3.Connection) -> None:
+        """Close a connection, unless its files have other names now.
 
         SQLite would then delete the log at the path, which belongs to another file. So the
         connection is leaked: not even the end of the interpreter may close it.
         """
-        self._look()
-        if self._changed:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(db))
-        else:
+        with self._looking:
+            self._look_alone()
+            if self._changed:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(db))
+                return
             db.close()
-            if other is None:
+            self._connections -= 1
+            if not self._connections:
                 self._files = self._files.closed()
-                watch, self._watch = self._watch, None
-                if watch is not None:
-                    watch.close()
+                self._end_watch()
 
     # On the reader's thread
 
     def _connect_reader(self) -> sqlite3.Connection:
         db = self._open("rw")
-        db.execute("PRAGMA query_only = ON")
-        db.execute("SELECT 1 FROM counts LIMIT 1").fetchone()
+        try:
+            db.execute("PRAGMA query_only = ON")
+            db.execute("SELECT 1 FROM counts LIMIT 1").fetchone()
+        except BaseException:
+            self._close(db)
+            raise
         return db
 
     def _counts_since(self, second: int) -> Mapping[int, int]:
@@ -493,5 +579,5 @@ class SqliteStore:
 
     def _close_reader(self) -> None:
         if self._read_db is not None:
-            self._close(self._read_db, self._write_db)
+            self._close(self._read_db)
             self._read_db = None
