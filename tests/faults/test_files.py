@@ -17,7 +17,8 @@ from tests.support.http import Answer
 from tests.support.receiver import EVENT, Receiver
 from tests.support.rows import rows
 from tests.support.waiting import wait_for
-from webhook.store.files import LOOK_SECONDS, Note
+from webhook.store.files import LOOK_SECONDS, LogIndex, Note
+from webhook.store.sqlite import COPIED_FRAMES
 
 EXIT_START_FAILED = 3
 
@@ -147,21 +148,31 @@ def test_under_load_no_copying_of_the_log_hides_it(
     """SQLite then writes to the file itself, several times a second."""
     receiver = Receiver(store_path, expect_errors=True).start()
     try:
-        with load(receiver, 1000) as answers:
-            wait_for(lambda: len(answers()) > 100, "a log that was copied some times", 30)
-            changes = 0
-            while answers()[-1].status == 200 and changes < 5:
-                # One that falls into a copying of the log is undone by it, at times.
-                change(store_path)
-                changes += 1
-                deadline = time.monotonic() + 1
-                while answers()[-1].status == 200 and time.monotonic() < deadline:
-                    time.sleep(0.01)
-            assert answers()[-1].status == 503
+        for _ in range(100):
+            receiver.post_many(1000)
+        # 1. Between two POSTs, and far from the next copying and from the last one.
+        wait_for(lambda: half_full(receiver, store_path), "a log that is half full", 30, 0)
+        change(store_path)
+        # 2. The load goes on, with a copying soon: refused, and within a second.
+        began = time.monotonic()
+        while receiver.post([EVENT] * 1000).status == 200:
+            assert time.monotonic() < began + 1
+        assert receiver.post(EVENT).json["stored"] == "no"
         assert receiver.log.count("CRITICAL") == 1
         assert "while this receiver has it open" in receiver.log
     finally:
         receiver.stop()
+
+
+def half_full(receiver: Receiver, store: Path) -> bool:
+    """Whether another thousand events have left the log so."""
+    receiver.post_many(1000)
+    index = LogIndex.of(store)
+    assert index is not None
+    state = index.state()
+    index.close()
+    assert state is not None
+    return COPIED_FRAMES / 3 < state.frames < COPIED_FRAMES * 2 / 3
 
 
 def test_idle_it_notices_too(store_path: Path) -> None:
