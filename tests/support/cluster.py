@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from support.cluster import machines
-from support.cluster.findings import UNEVEN, findings, gather
+from support.cluster.findings import findings, gather, urgent
 from support.cluster.health import Health, Instance, ask_nomad, look
 from support.cluster.layout import HOST_INTERFACE, NODES, STATE, TRAFFIC_PORT, Node
 from support.cluster.up import running_nodes, servers_are_well, traffic_is_taken
@@ -178,7 +178,7 @@ class Cluster:
 
         def well() -> bool:
             health, running = look(), running_nodes()
-            wrong = [one for one in findings(health, gather(running), running) if UNEVEN not in one]
+            wrong = urgent(findings(health, gather(running), running))
             return not wrong and servers_are_well(health) and traffic_is_taken(health)
 
         wait_for(well, "all nodes well", WELL_SECONDS, 0.5)

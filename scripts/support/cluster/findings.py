@@ -73,6 +73,11 @@ def findings(health: Health, facts: Facts, running: Iterable[str]) -> list[str]:
     ]
 
 
+def urgent(found: Iterable[str]) -> list[str]:
+    """Those of the findings that are a fault, and not a matter of taste."""
+    return [line for line in found if UNEVEN not in line]
+
+
 def _down(running: Iterable[str]) -> Iterator[str]:
     for name in sorted({node.name for node in NODES} - set(running)):
         yield f"{name} does not run: scripts/cluster start {name}"

@@ -7,7 +7,7 @@ from typing import Any
 from support.cluster import machines
 from support.cluster.display import Display, lines
 from support.cluster.faults import fault
-from support.cluster.findings import findings, gather
+from support.cluster.findings import findings, gather, urgent
 from support.cluster.health import ask_nomad, look
 from support.cluster.jobs import nomad
 from support.cluster.layout import ClusterError, Node
@@ -58,7 +58,7 @@ def await_well() -> None:
         health, running = look(), running_nodes()
         wrong = findings(health, gather(running), running)
         display.show([*lines(health, running), *(f"wrong: {line}" for line in wrong)])
-        if not wrong and traffic_is_taken(health):
+        if not urgent(wrong) and traffic_is_taken(health):
             say(f"all is well, after {display.seconds:.0f} s")
             return
         if display.seconds > WITHIN_SECONDS:
