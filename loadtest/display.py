@@ -4,6 +4,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from textwrap import wrap
 
@@ -39,7 +40,11 @@ class Display:
         self._told: set[str] = set()
 
     def show(self, state: State) -> None:
-        """Show a state, if it is time to."""
+        """Show a state, if it is time to. Where it can't be shown the run goes on all the same."""
+        with suppress(OSError):
+            self._show(state)
+
+    def _show(self, state: State) -> None:
         now = time.monotonic()
         if now < self._due:
             return

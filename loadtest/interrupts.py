@@ -9,7 +9,10 @@ GIVE_UP = 3
 
 
 class Interrupts:
-    """Counts the signals that ask for an end; the third one raises KeyboardInterrupt."""
+    """Counts the signals that ask for an end; the third one raises KeyboardInterrupt.
+
+    Before the load has begun there is nothing to wait for, or to judge: `heed` raises it then.
+    """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -24,6 +27,11 @@ class Interrupts:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def heed(self) -> None:
+        """Raise KeyboardInterrupt if a signal has come."""
+        if self.count:
+            raise KeyboardInterrupt
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1

@@ -1,5 +1,6 @@
 """The judgement of a run: its ledger against the store, every count against both."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -45,10 +46,13 @@ class Ledgers:
         """Runs of which not every event is named: a generator was killed, or its disk was full."""
         try:
             for file in files:
-                self.incomplete |= read_ledger(file, self.outcomes).incomplete
+                ledger = read_ledger(file, self.outcomes)
+                if ledger.blank:
+                    raise LedgerError(f"{file} is empty: it names no run")
+                self.incomplete |= ledger.incomplete
         except (LedgerError, OSError) as error:
             raise NotToBeJudgedError(f"the ledger can't be read: {error}") from error
-        self._runs = self.outcomes.runs
+        self._runs = self.outcomes.runs | self.incomplete
 
     def has_run_of(self, name: str) -> bool:
         """Whether an id is of a run that is in the ledgers, be it there itself or not."""
@@ -75,7 +79,7 @@ class StoreReading:
     def ids(self) -> Iterator[str]:
         """The ids of this run's events, and of whatever else was received since it began."""
         decode = msgspec.json.Decoder(_Event).decode
-        for number, (received_at, body) in enumerate(each_stored(self._store), start=1):
+        for number, (received_at, body) in enumerate(self._rows(), start=1):
             if number % TOLD_EVERY == 0:
                 self._told(f"{number:,} events of the store read")
             name = decode(body).id
@@ -87,6 +91,12 @@ class StoreReading:
             self._others[second] += 1
             if received_at >= self._began:
                 yield f"{name or 'no id'}, received at {received_at} us"
+
+    def _rows(self) -> Iterator[tuple[int, str]]:
+        try:
+            yield from each_stored(self._store)
+        except sqlite3.Error as error:
+            raise NotToBeJudgedError(f"the store can't be read: {error}") from error
 
 
 def judge_ledger(
@@ -116,6 +126,7 @@ def judge_ledger(
             examples={
                 kind: sorted(names)[:EXAMPLES] for kind in kinds if (names := getattr(found, kind))
             },
+            incomplete=len(ledgers.incomplete),
         ),
         reading.received,
     )
@@ -181,6 +192,8 @@ def _of_ledger(ledger: LedgerVerdict | None) -> Iterator[str]:
         yield f"{ledger.unexpected:,} events are in the store that were refused or never sent"
     if ledger.duplicates:
         yield f"{ledger.duplicates:,} events are in the store more than once"
+    if ledger.incomplete:
+        yield "the ledger does not name every event, which proves nothing of those it leaves out"
 
 
 def _of_counts(counts: CountVerdict | None) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from loadtest import report
@@ -47,16 +48,18 @@ def _run(plan: Plan) -> int:
         say("given up: there is no report")
         return GIVEN_UP
     say("drawing the report")
-    report.write(directory, record)
-    if record.verdict.valid and not plan.keep:
-        report.tidy(directory, record)
-    return _tell(directory, record)
+
+    def write() -> None:
+        report.write(directory, record)
+        if record.verdict.valid and not plan.keep:
+            report.tidy(directory, record)
+
+    return _tell(directory, record, write)
 
 
 def _again(wish: Again) -> int:
-    record = _read(wish.record)
-    report.draw(wish.record.parent, record)
-    return _tell(wish.record.parent, record)
+    directory, record = wish.record.parent, _read(wish.record)
+    return _tell(directory, record, lambda: report.draw(directory, record))
 
 
 def _judge(wish: Judge) -> int:
@@ -69,8 +72,7 @@ def _judge(wish: Judge) -> int:
         judge_again(record, directory, store, say)
     except (NotToBeJudgedError, StartError) as error:
         fail(f"{error}\n       A run can be judged as long as all is kept: --keep", COULD_NOT_BEGIN)
-    report.write(directory, record)
-    return _tell(directory, record)
+    return _tell(directory, record, lambda: report.write(directory, record))
 
 
 def _read(path: Path) -> Record:
@@ -86,8 +88,13 @@ def _absolute(store: str, directory: Path) -> str:
     return store if path is None else f"sqlite:///{directory / path}"
 
 
-def _tell(directory: Path, record: Record) -> int:
-    """The outcome in a few lines; the exit code."""
+def _tell(directory: Path, record: Record, write: Callable[[], None]) -> int:
+    """Write the report, and tell the outcome in a few lines; the exit code."""
+    failure = None
+    try:
+        write()
+    except OSError as error:  # which is no reason to keep the outcome back
+        failure = error
     verdict = record.verdict
     if verdict.ledger is not None:
         for word in LEDGER_MEANINGS:
@@ -100,5 +107,7 @@ def _tell(directory: Path, record: Record) -> int:
     for reason in reasons(record):
         print(f"why: {reason}")
     print("valid" if verdict.valid else "INVALID")
+    if failure is not None:
+        fail(f"the report in {directory} is not whole: {failure.strerror or failure}")
     say(f"the report: {directory / report.PAGE}")
     return 0 if verdict.valid else 1

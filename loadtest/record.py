@@ -174,10 +174,12 @@ class LedgerVerdict(msgspec.Struct):
     duplicates: int
     examples: dict[str, list[str]]
     """A few ids of each kind that breaks a promise."""
+    incomplete: int = 0
+    """Runs of which the ledger does not name every event."""
 
     @property
     def valid(self) -> bool:
-        return not (self.lost or self.unexpected or self.duplicates)
+        return not (self.lost or self.unexpected or self.duplicates or self.incomplete)
 
 
 class CountVerdict(msgspec.Struct):
@@ -253,8 +255,11 @@ def write_record(path: Path, record: Record) -> None:
     head = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
     text = head.removesuffix("\n}") + ',\n  "samples": {' + ",\n".join(parts) + "}\n}\n"
     new = path.with_suffix(".new")
-    new.write_text(text)
-    new.replace(path)
+    try:
+        new.write_text(text)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _rows(name: str, rows: list[Any]) -> str:

@@ -58,12 +58,14 @@ class _Run:
         self._scaling = Scaling(target, plan.steps)
 
     def run(self) -> Record:
+        self._interrupts.heed()
         url = self._target.urls[0]
         interface = interface_to(self._target.host)
         try:
             window, before = window_seconds(url), baseline(url)
         except NoAnswerError as error:
             raise TargetUnavailable(f"{url}: no count is to be had: {error}") from error
+        self._interrupts.heed()
         began = time.time()
         with ExitStack() as stack:
             for generator in self._generators:

@@ -11,6 +11,8 @@ from loadtest.record import AllocationSample
 from support.network import free_port
 from support.say import say
 from webhook.process import ReceiverProcess
+from webhook.store.contract import StartError
+from webhook.store.url import open_store, sqlite_path
 
 STORE_FILE = "events.db"
 
@@ -83,7 +85,21 @@ def open_target(plan: Plan, directory: Path) -> Iterator[Target]:
 
             yield ClusterTarget(plan.target)
         case url:
+            _check_store(plan.store)
             yield UrlTarget(url, plan.store)
+
+
+def _check_store(url: str) -> None:
+    """Raise TargetUnavailable if it can't be read: now, rather than when the load is over."""
+    if not url:
+        return
+    try:
+        open_store(url, retention_seconds=1)
+    except (StartError, ValueError) as error:
+        raise TargetUnavailable(f"--store: {error}") from error
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
+        raise TargetUnavailable(f"--store: there is no file {path}")
 
 
 @contextmanager

@@ -1,17 +1,26 @@
 """scripts/loadtest as a user types it: how it ends, and what it says when it can't begin."""
 
+import errno
 import json
+import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loadtest.display import Display, State
+from loadtest.record import Samples
 from tests.support.processes import processes_with
 from tests.support.receiver import Receiver
 from tests.support.scripts import SCRIPTS, figure, script
 from tests.support.waiting import wait_for
+
+TAKEN = ["--target", "http://127.0.0.1:1"]
 
 
 def record(directory: Path) -> Any:
@@ -122,6 +131,12 @@ def test_it_warns_when_the_generator_is_the_limit(receiver: Receiver, tmp_path: 
     [
         (["--target", "moon"], "allowed is a URL or demo, cluster, vagrant"),
         (["--target", "http://a..b:80"], "no host can have the name"),
+        (["--target", f"http://{'x' * 300}"], "no host can have the name"),
+        (["--target", f"http://{'.'.join(['x' * 59] * 5)}"], "no count is to be had"),
+        ([*TAKEN, "--store", "cassandra://a..b/teracompra"], "no host name"),
+        ([*TAKEN, "--store", "cassandra://[::g]/teracompra"], "--store: "),
+        ([*TAKEN, "--store", "sqlite:////nowhere.db"], "there is no file /nowhere.db"),
+        ([*TAKEN, "--store", "redis://x"], "is not a store"),
         (["--target", "http://127.0.0.1:1", "--seconds", "1"], "no count is to be had"),
         (["--minutes", "0"], "allowed is a number from"),
         (["--minutes", "1", "--seconds", "1"], "not allowed with"),
@@ -180,3 +195,59 @@ def test_a_run_whose_ledger_is_gone_cannot_be_judged_anew(
     judged = script("loadtest", "--judge", directory)
     assert judged.returncode == 2
     assert "can be judged as long as all is kept: --keep" in judged.stderr
+
+
+def test_a_ledger_that_is_gone_makes_no_valid_run(tmp_path: Path) -> None:
+    directory = tmp_path / "report"
+    command: list[str | Path] = [SCRIPTS / "loadtest", "--report", directory, "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--rate", "200"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        ledger = directory / "ledger-steady"
+        wait_for(lambda: ledger.exists() and b" acked" in ledger.read_bytes(), "the load", 120)
+        os.truncate(ledger, 0)
+        output, told = running.communicate(timeout=120)
+    assert running.returncode == 1, output + told
+    assert "somebody has cut it" in told
+    assert "why: the ledger does not name every event" in output
+    assert figure(output, "unexpected") == 0
+    assert (directory / "index.html").exists()
+
+
+def test_a_full_disk_keeps_no_outcome_back(small_disk: Path) -> None:
+    """Of the receiver's store, of the ledger and the series, of the report, on one small disk."""
+    directory = small_disk / "report"
+    options = ["--seconds", "600", "--rate", "500", "--keep-alive", "--port", "0"]
+    ended = script("loadtest", *options, "--report", directory)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "No space left on device" in ended.stderr
+    assert f"error: the report in {directory} is not whole" in ended.stderr
+    assert ended.stdout.splitlines()[-1] == "INVALID"
+    assert figure(ended.stdout, "lost") == figure(ended.stdout, "unexpected") == 0
+    assert "Traceback" not in ended.stderr
+    assert not (directory / "report.new").exists()
+
+
+def test_progress_that_cannot_be_shown_costs_no_run() -> None:
+    class Full(StringIO):
+        def write(self, _text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with redirect_stderr(Full()):
+        display = Display()
+        display.show(State("demo", 0.0, 60.0, Samples(), {"acked": 0, "refused": 0, "unknown": 0}))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 600 KB."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)

@@ -1,15 +1,16 @@
 """What commands print, and nobody reads, or nothing can hold; and streams that were closed."""
 
-import itertools
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from tests.scripts.test_old_pythons import NAMES
-from tests.support.scripts import SCRIPTS
+from tests.support.scripts import SCRIPTS, script
+from tests.webhook.test_start import CLOSINGS
 from webhook.process import REPOSITORY
 
 READER_GONE = 141
@@ -20,9 +21,6 @@ COMMANDS: dict[str, list[str]] = {
     "a run of tgibf": [sys.executable, "-m", "tgibf", "--bursts=1", "--burst-size=1", "--quiet"],
 }
 HELP = {name: [sys.executable, str(SCRIPTS / name), "--help"] for name in NAMES}
-CLOSINGS = [
-    " ".join(one) for n in (1, 2, 3) for one in itertools.combinations(["0<&-", "1>&-", "2>&-"], n)
-]
 
 
 def run(command: Sequence[str], stdout: int) -> subprocess.CompletedProcess[str]:
@@ -69,3 +67,25 @@ def test_closed_standard_streams_harm_nothing(closing: str) -> None:
         ended = run(command, subprocess.PIPE)
         assert ended.returncode == (1 if "tgibf" in name else 0), ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("closing", ["2>&-", "0<&- 1>&- 2>&-"])
+def test_words_on_a_closed_stderr_go_nowhere(closing: str) -> None:
+    """They are not among the results."""
+    verify = [str(SCRIPTS / "verify"), "/nowhere", "sqlite:///none"]
+    ended = run(["sh", "-c", f'exec "$@" {closing}', "sh", *verify], subprocess.PIPE)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "")
+
+
+@pytest.mark.parametrize("closing", ["2>&-", "0<&- 1>&- 2>&-"])
+def test_a_run_with_closed_standard_streams_is_as_any_other(closing: str, tmp_path: Path) -> None:
+    kept, report = tmp_path / "kept", tmp_path / "report"
+    demo = [str(SCRIPTS / "demo"), "--seconds=1", "--port=0", f"--keep={kept}"]
+    load = [str(SCRIPTS / "loadtest"), "--seconds=2", "--rate=50", "--port=0"]
+    for command in (demo, [*load, f"--report={report}"]):
+        ended = run(["sh", "-c", f'exec "$@" {closing}', "sh", *command], subprocess.PIPE)
+        assert ended.returncode == 0, ended.stdout
+        assert "==>" not in ended.stdout
+    verified = script("verify", kept / "ledger", f"sqlite:///{kept / 'events.db'}")
+    assert verified.stdout.splitlines()[-1] == "valid", verified.stderr
+    assert {path.name for path in report.iterdir()} >= {"index.html", "report.json"}

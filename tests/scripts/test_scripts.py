@@ -118,6 +118,8 @@ def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path: Path, number: sign
         (["demo", "--seconds", "soon"], "1 to 1700"),
         (["demo", "--keep", "/proc"], "does not exist"),
         (["verify", "/nowhere", "sqlite:////nowhere"], "No such file"),
+        (["verify", "/dev/null", "sqlite:////nowhere"], "names no run"),
+        (["verify", __file__, "sqlite:////nowhere"], "is not an id"),
         (["test", "everything"], "not found: everything"),
         (["test", "everything"], "suites: all, quick"),
     ],
@@ -127,3 +129,59 @@ def test_bad_arguments_are_explained(arguments: list[str], words: str) -> None:
     assert ended.returncode != 0
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("host", ["a..b", ".a", "x" * 300, ".".join(["x" * 59] * 5)])
+def test_verify_has_one_line_for_a_name_that_no_host_can_have(tmp_path: Path, host: str) -> None:
+    ledger = tmp_path / "ledger"
+    ledger.write_text("a-0 acked\n")
+    ended = script("verify", ledger, f"cassandra://{host}/teracompra")
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_verify_has_one_line_for_a_store_that_is_none(tmp_path: Path) -> None:
+    ledger, store = tmp_path / "ledger", tmp_path / "events.db"
+    ledger.write_text("a-0 acked\n")
+    store.write_text("this is no database, whatever its name" * 100)
+    ended = script("verify", ledger, f"sqlite:///{store}")
+    assert ended.returncode == 2
+    assert "file is not a database" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_demo_runs_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = script("demo", "--seconds", "1", "--port", "0")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_a_signal_to_the_demo_alone_ends_it_in_order(tmp_path: Path) -> None:
+    """As `kill -INT` has it, rather than a terminal."""
+    kept = tmp_path / "kept"
+    command: list[str | Path] = [SCRIPTS / "demo", "--seconds", "600", "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--keep", kept], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as demo:
+        ledger = kept / "ledger"
+        wait_for(lambda: ledger.exists() and " acked" in ledger.read_text(), "a burst", 60)
+        demo.send_signal(signal.SIGINT)
+        output, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 0, output
+    assert not processes_with(str(kept))
+
+
+def test_a_demo_whose_ledger_has_gone_says_so(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    command: list[str | Path] = [SCRIPTS / "demo", "--seconds", "600", "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--keep", kept], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        ledger = kept / "ledger"
+        wait_for(lambda: ledger.exists() and " acked" in ledger.read_text(), "a burst", 60)
+        ledger.unlink()
+        _, said = demo.communicate(timeout=60)
+    assert demo.returncode == 1
+    assert "is no longer at its path" in said
+    assert "Traceback" not in said
