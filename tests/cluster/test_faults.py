@@ -68,4 +68,5 @@ def test_a_lost_disk_is_replaced_by_one_command(cluster: Cluster) -> None:
     fault("disk").begin(victim)
     shown = cluster.command("replace", victim.name)
     assert "all is well, after" in shown.stderr
+    cluster.command("spread")
     cluster.command("status")

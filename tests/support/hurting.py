@@ -90,7 +90,8 @@ def allocations_on(cluster: Cluster, nodes: Collection[str]) -> set[str]:
     return {
         f"{one['JobID']} {one['ID'][:8]} on {one['NodeName']}"
         for one in cluster.ask(question)
-        if one["NodeName"] in nodes and one["ClientStatus"] == "running"
+        if one["NodeName"] in nodes
+        and (one["DesiredStatus"], one["ClientStatus"]) == ("run", "running")
     }
 
 
