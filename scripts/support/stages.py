@@ -125,7 +125,7 @@ STAGES = (
     Stage(
         "cluster",
         "three nodes with Consul, Nomad, Fabio and Cassandra, and their faults",
-        seconds=600,
+        seconds=1460,
         words=frozenset({"cluster", "running_cluster"}),
         commands={**NODE_COMMANDS, "chromium": "chromium", "gcc": "gcc", "nft": "nftables"},
         servers=("nomad", "consul", "fabio", "cassandra"),

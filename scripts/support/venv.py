@@ -95,14 +95,3 @@ def run_in_venv(requirements: str, *arguments: str | os.PathLike[str]) -> int:
     """Run the environment's Python in the repository; its exit code."""
     python = provide_venv(requirements)
     return subprocess.run([python, *arguments], cwd=ROOT, check=False).returncode
-
-
-def enter_venv(requirements: str) -> None:
-    """Go on in the environment: start the running script again with the environment's Python.
-
-    The repository is importable afterwards.
-    """
-    python = provide_venv(requirements)
-    if Path(sys.prefix).resolve() != VENV.resolve():
-        os.execv(python, [str(python), *sys.argv])
-    sys.path.insert(0, str(ROOT))

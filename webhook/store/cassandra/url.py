@@ -39,7 +39,10 @@ class RingSettings:
         Options: consistency (QUORUM, LOCAL_QUORUM, ALL), lanes (1 to 16), tls_ca, tls_cert, tls_key
         (paths of PEM files; tls_ca turns TLS on). Raises StartError, which never shows a password.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:  # brackets that hold no address
+            raise _bad(str(error)) from None
         credentials, _, places = parts.netloc.rpartition("@")
         places, _, port = places.partition(":")
         hosts = tuple(host for host in places.split(",") if host)
