@@ -15,7 +15,7 @@ from tests.cluster.conftest import Say
 from tests.support.cluster import Cluster
 from tests.support.hurting import ROLES, Case, run
 
-SECONDS = 14.0
+SECONDS = 10.0
 LASTING = {"drain": 40.0}
 """A drain ends when the allocations have moved, and their doors are closed."""
 
