@@ -74,6 +74,14 @@ def test_a_busy_one_keeps_its_connections() -> None:
     assert choose([one, other], set(), {one.address: Probe.LATE}) == [one, other]
 
 
+def test_what_was_on_a_silent_node_must_speak_for_itself_when_the_node_is_back() -> None:
+    one = Instance("node-1", "192.168.56.11:1", passing=True)
+    other = Instance("node-2", "192.168.56.12:1", passing=True)
+    late, ready = {one.address: Probe.LATE}, {one.address: Probe.READY}
+    assert choose([one, other], set(), late, {one.address}) == [other]
+    assert choose([one, other], set(), ready, {one.address}) == [one, other]
+
+
 async def answer_with(raw: bytes | None, ask: Callable[[str], Awaitable[Probe]]) -> Probe:
     """What `ask` makes of a listener that answers so; None: it says nothing."""
 

@@ -42,6 +42,7 @@ class Routes:
         self.probes: Mapping[str, Probe] = {}
         self.targets: list[Instance] = []
         self._said_silent: set[str] = set()
+        self._doubted: set[str] = set()
 
     def learn(self, view: View) -> None:
         """Go by what Consul says now."""
@@ -73,10 +74,20 @@ class Routes:
         for name in sorted(silent ^ self._said_silent):
             log.warning("%s %s", name, "does not answer" if name in silent else "answers again")
         self._said_silent = silent
-        targets = choose(self.view.instances, silent, self.probes)
+        self._doubt(silent)
+        targets = choose(self.view.instances, silent, self.probes, self._doubted)
         if targets != self.targets:
             log.info("routes: %s", ", ".join(one.address for one in targets) or "none")
         self.targets = targets
+
+    def _doubt(self, silent: set[str]) -> None:
+        """Keep in mind whose node was silent, until they say themselves that they are there."""
+        for one in self.view.instances:
+            if one.node in silent:
+                self._doubted.add(one.address)
+            elif self.probes.get(one.address) is Probe.READY:
+                self._doubted.discard(one.address)
+        self._doubted &= {one.address for one in self.view.instances}
 
 
 class RoutesHandler(RequestHandler):

@@ -37,13 +37,15 @@ def choose(
     instances: Iterable[Instance],
     silent: Collection[str],
     probes: Mapping[str, Probe],
+    doubted: Collection[str] = (),
 ) -> list[Instance]:
     """Those that get connections, the same ones in the same order each time.
 
     1. None on a node in `silent`, and none whose own answer is no (`probes`, by address).
     2. Whoever says yes, whatever Consul thinks: a check may be late, and after a restart of its
        agent every check begins as failed.
-    3. Of one that was not heard, Consul's word counts.
+    3. Of one that was not heard, Consul's word counts, unless it is `doubted`, by address: its node
+       was silent, and may have come back without it.
     4. There is always somebody, if anybody is registered: a refusal by a receiver that says why is
        better than a closed connection, and a node that hears nobody may be the one that is deaf.
     """
@@ -53,7 +55,7 @@ def choose(
         for one in known
         if one.node not in silent
         and probes.get(one.address) not in {Probe.NOT_READY, Probe.ABSENT}
-        and (one.passing or probes.get(one.address) is Probe.READY)
+        and (probes.get(one.address) is Probe.READY or (one.passing and one.address not in doubted))
     ]
     listening = [one for one in known if probes.get(one.address) is not Probe.ABSENT]
     return answering or [one for one in listening if one.passing] or listening or known
