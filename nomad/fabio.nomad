@@ -44,7 +44,7 @@ job "fabio" {
 
     # Where a node is out of the servers' sight and lives, its door stays open.
     disconnect {
-      lost_after = "1h"
+      lost_after = "1m"
     }
 
     restart {

@@ -66,11 +66,12 @@ job "webhook" {
       unlimited      = true
     }
 
-    # A node that the servers no longer hear is replaced at once, but its allocations are not ended: it
-    # may be well, and only the servers out of its reach. When it is heard again, its own stay and the
-    # replacements go, gently: allocations are spread as before.
+    # What is on a node that the servers no longer hear is replaced at once, but for a minute it is not
+    # ended: the node may be well, and only out of their reach. When it is heard again, its own stay and
+    # the replacements go, gently. Not longer: as long as it is unknown what became of an allocation, no
+    # deployment can end, and Nomad refuses to scale.
     disconnect {
-      lost_after = "1h"
+      lost_after = "1m"
       reconcile  = "keep_original"
     }
 
