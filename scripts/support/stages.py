@@ -60,14 +60,14 @@ STAGES = (
     Stage(
         "unit",
         "pure functions, the load generator, capacity",
-        seconds=40,
+        seconds=80,
         folders=("unit", "tgibf", "capacity"),
         commands={"openssl": "openssl"},
     ),
     Stage(
         "receiver",
         "a receiver on SQLite: HTTP, durability, pressure, kills",
-        seconds=190,
+        seconds=220,
         folders=("webhook", "store", "faults"),
         commands={
             "faketime": "faketime",
@@ -80,7 +80,7 @@ STAGES = (
     Stage(
         "scripts",
         "what is typed: the demo, releases, programs, the load test",
-        seconds=130,
+        seconds=190,
         folders=("scripts", "loadtest", "cassandra", "vagrant", "cluster", "browser", "docker"),
         commands={"ip": "iproute2"},
     ),

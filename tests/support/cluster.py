@@ -21,6 +21,7 @@ from support.cluster import machines
 from support.cluster.findings import findings, gather, urgent
 from support.cluster.health import Health, Instance, ask_nomad, look
 from support.cluster.layout import HOST_INTERFACE, NODES, STATE, TRAFFIC_PORT, Node
+from support.cluster.spreading import spread
 from support.cluster.up import running_nodes, servers_are_well, traffic_is_taken
 from tests.support.http import request
 from tests.support.processes import in_network, network_of
@@ -184,11 +185,12 @@ class Cluster:
         wait_for(well, "all nodes well", WELL_SECONDS, 0.5)
 
     def restore(self) -> None:
-        """Start what a test that failed has left dead, and wait until all is well."""
+        """Start what a test has left dead, and wait until all is well, and allocations are even."""
         for node in NODES:
             if node.name not in running_nodes():
                 self.start(node)
         self.await_well()
+        spread()
 
 
 def run(
