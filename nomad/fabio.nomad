@@ -42,11 +42,6 @@ job "fabio" {
       }
     }
 
-    # Where a node is out of the servers' sight and lives, its door stays open.
-    disconnect {
-      lost_after = "1m"
-    }
-
     restart {
       attempts = 10
       interval = "5m"

@@ -66,15 +66,6 @@ job "webhook" {
       unlimited      = true
     }
 
-    # What is on a node that the servers no longer hear is replaced at once, but for a minute it is not
-    # ended: the node may be well, and only out of their reach. When it is heard again, its own stay and
-    # the replacements go, gently. Not longer: as long as it is unknown what became of an allocation, no
-    # deployment can end, and Nomad refuses to scale.
-    disconnect {
-      lost_after = "1m"
-      reconcile  = "keep_original"
-    }
-
     # A stop, in this order: out of Consul, so that balancers send nothing new; this much later
     # SIGTERM; the drain (WEBHOOK_DRAIN_SECONDS); the exit.
     # On a busy node a balancer was seen to take 4.3 s to notice.
