@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from support.cluster.layout import NODES
 from tests.cluster.conftest import Say
 from tests.cluster.load import PHASE, load
 from tests.support.cluster import Cluster
@@ -51,20 +50,6 @@ def test_scaling_up_and_down_fails_no_event(cluster: Cluster, tmp_path: Path, sa
         run.acknowledge()
     say(f"2 to 5 allocations in {up:.1f} s, 5 to 1 in {down:.1f} s: {run.verdict}")
     assert (run.code, run.failed) == (0, 0), run.summary
-
-
-def test_with_a_node_gone_for_good_scaling_is_not_locked(cluster: Cluster, say: Say) -> None:
-    """What was on the node must not keep a deployment from ending."""
-    cluster.scale(3)
-    victim = NODES[2]
-    cluster.kill(victim)
-    try:
-        cluster.await_passing(3, without=victim)
-        up = cluster.scale(4)
-        down = cluster.scale(2)
-    finally:
-        cluster.start(victim)
-    say(f"without {victim.name}: 3 to 4 allocations in {up:.1f} s, 4 to 2 in {down:.1f} s")
 
 
 @pytest.mark.long_rounds(10)

@@ -12,6 +12,7 @@ from support.say import say
 
 WITHIN_SECONDS = 120.0
 LOOK_SECONDS = 0.5
+TRIES = 3  # for each allocation: Nomad may place one where it was
 JOB = "webhook"
 
 
@@ -32,7 +33,7 @@ def spread() -> int:
     """
     moved = 0
     while pair := uneven(numbers := allocations_by_node()):
-        if moved >= sum(numbers.values()):
+        if moved >= TRIES * sum(numbers.values()):
             raise ClusterError(f"Nomad places them where they were: {dict(numbers)}")
         most, fewest = pair
         say(f"moving one of the {numbers[most]} of {most}; {fewest} has {numbers[fewest]}")
