@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 from support.cluster import jobs
 from support.cluster.display import Display, lines
-from support.cluster.findings import findings, gather
+from support.cluster.findings import findings, gather, urgent
 from support.cluster.health import Health, look
 from support.cluster.kit import fill
 from support.cluster.layout import (
@@ -169,9 +169,10 @@ def show_status() -> int:
     for one in sorted(health.services.get("webhook", []), key=lambda one: one.address):
         print(f"webhook at {one.address} on {one.node}: {'ok' if one.passing else 'not ready'}")
     wrong = findings(health, gather(running_now), running_now)
+    faults = urgent(wrong)
     for line in wrong:
-        print(f"wrong: {line}")
-    well = not wrong and servers_are_well(health) and traffic_is_taken(health)
+        print(f"{'wrong' if line in faults else 'note'}: {line}")
+    well = not faults and servers_are_well(health) and traffic_is_taken(health)
     if well:
         print(addresses())
     return 0 if well else 1
