@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from support.cluster import machines
-from support.cluster.findings import findings, gather, urgent
+from support.cluster.findings import findings, gather
 from support.cluster.health import Health, Instance, ask_nomad, look
 from support.cluster.layout import (
     HOST_INTERFACE,
@@ -30,7 +30,7 @@ from support.cluster.layout import (
     Node,
 )
 from support.cluster.spreading import spread
-from support.cluster.up import running_nodes, servers_are_well, traffic_is_taken
+from support.cluster.up import all_is_well, running_nodes
 from tests.support.http import request
 from tests.support.processes import in_network, network_of
 from tests.support.waiting import wait_for
@@ -187,8 +187,7 @@ class Cluster:
 
         def well() -> bool:
             health, running = look(), running_nodes()
-            wrong = urgent(findings(health, gather(running), running))
-            return not wrong and servers_are_well(health) and traffic_is_taken(health)
+            return all_is_well(health, findings(health, gather(running), running))
 
         wait_for(well, "all nodes well", WELL_SECONDS, 0.5)
 

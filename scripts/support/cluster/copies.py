@@ -16,8 +16,8 @@ from cassandra.protocol import ErrorMessage
 from cassandra.query import SimpleStatement
 
 from support.cluster.layout import Node
+from support.schema import WRITTEN_KEYSPACE, replication
 
-KEYSPACE = "teracompra"
 SECONDS = 3.0
 READ_SECONDS = 6.0  # more than the ring's own time-out for a read, 5 s
 ANY_EVENT = "SELECT minute FROM {}.lanes WHERE minute = 0"
@@ -31,7 +31,7 @@ class Copies:
     reached: int
 
 
-def copies_at(node: Node, keyspace: str = KEYSPACE) -> Copies | None:
+def copies_at(node: Node, keyspace: str = WRITTEN_KEYSPACE) -> Copies | None:
     """What the node's Cassandra says; None if it does not answer, or has no such tables.
 
     It is asked to read with all copies, of which it knows at once how many are within reach.
@@ -61,12 +61,10 @@ def copies_at(node: Node, keyspace: str = KEYSPACE) -> Copies | None:
 
 
 def _ask(session: Session, keyspace: str) -> Copies | None:
-    statement = "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = %s"
-    local = SimpleStatement(statement, consistency_level=ConsistencyLevel.ONE)
-    row = session.execute(local, [keyspace]).one()
-    if row is None:
+    found = replication(session, keyspace)
+    if not found:
         return None
-    numbers = [value for name, value in row.replication.items() if name != "class"]
+    numbers = [value for name, value in found.items() if name != "class"]
     promised = sum(int(number) for number in numbers if number.isdecimal())
     try:
         session.execute(SimpleStatement(ANY_EVENT.format(keyspace)))

@@ -12,9 +12,8 @@ from support.cluster.copies import Copies, copies_at
 from support.cluster.health import ASK_SECONDS, Health, ask_nomad
 from support.cluster.layout import NODES, VIEW_PORT, Node
 from support.cluster.spreading import uneven
+from support.schema import PROMISED_COPIES
 
-COPIES = 3
-"""With fewer, the death of one node loses events or stops the writing."""
 JOBS = ("fabio", "webhook")
 UNEVEN = "scripts/cluster spread"
 
@@ -111,11 +110,11 @@ def _parted(facts: Facts, running: set[str]) -> Iterator[str]:
 
 
 def _copies(facts: Facts, running: set[str]) -> Iterator[str]:
-    promised = min((copies.promised for copies in facts.copies.values()), default=COPIES)
-    if promised < COPIES:
+    promised = min((copies.promised for copies in facts.copies.values()), default=PROMISED_COPIES)
+    if promised < PROMISED_COPIES:
         yield (
-            f"events have {promised} copies and not {COPIES}, so that the loss of a node can lose "
-            "some: scripts/cassandra schema"
+            f"events have {promised} copies and not {PROMISED_COPIES}, so that the loss of a node "
+            "can lose some: scripts/cassandra schema"
         )
     for name, copies in sorted(facts.copies.items()):
         if copies.reached < copies.promised and len(running) == len(NODES):
@@ -128,11 +127,12 @@ def _stale(health: Health, facts: Facts) -> Iterator[str]:
     """Consul against Nomad, and against what listens."""
     placed = {one.address for one in facts.placed}
     listed = health.services.get("webhook", [])
+    known = {one.address for one in listed}
     for one in listed:
         if facts.jobs and one.address not in placed:
             yield f"Consul lists a webhook at {one.address} on {one.node}, which Nomad does not run"
     for instance in facts.placed:
-        if listed and instance.address not in {one.address for one in listed}:
+        if listed and instance.address not in known:
             yield (
                 f"Nomad runs a webhook at {instance.address} on {instance.node}, which Consul "
                 "does not list"

@@ -7,11 +7,11 @@ from typing import Any
 from support.cluster import machines
 from support.cluster.display import Display, lines
 from support.cluster.faults import fault
-from support.cluster.findings import findings, gather, urgent
+from support.cluster.findings import findings, gather
 from support.cluster.health import ask_nomad, look
 from support.cluster.jobs import nomad
 from support.cluster.layout import ClusterError, Node
-from support.cluster.up import running_nodes, servers_are_well, traffic_is_taken
+from support.cluster.up import all_is_well, running_nodes
 from support.say import say
 
 WITHIN_SECONDS = 300.0
@@ -58,7 +58,7 @@ def await_well() -> None:
         health, running = look(), running_nodes()
         wrong = findings(health, gather(running), running)
         display.show([*lines(health, running), *(f"wrong: {line}" for line in wrong)])
-        if not urgent(wrong) and servers_are_well(health) and traffic_is_taken(health):
+        if all_is_well(health, wrong):
             say(f"all is well, after {display.seconds:.0f} s")
             return
         if display.seconds > WITHIN_SECONDS:

@@ -4,7 +4,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.request import urlopen
@@ -149,6 +149,11 @@ def traffic_is_taken(health: Health) -> bool:
     return all(_answers(f"{node.url(TRAFFIC_PORT)}/ready") for node in NODES)
 
 
+def all_is_well(health: Health, found: Iterable[str]) -> bool:
+    """Whether every part is well, and nothing that was found is a fault."""
+    return not urgent(found) and servers_are_well(health) and traffic_is_taken(health)
+
+
 def is_ready(health: Health) -> bool:
     """Whether events are taken, and whoever scales a job now is not told to come back later."""
     return "webhook" not in health.deploying and traffic_is_taken(health)
@@ -172,7 +177,7 @@ def show_status() -> int:
     faults = urgent(wrong)
     for line in wrong:
         print(f"{'wrong' if line in faults else 'note'}: {line}")
-    well = not faults and servers_are_well(health) and traffic_is_taken(health)
+    well = all_is_well(health, wrong)
     if well:
         print(addresses())
     return 0 if well else 1

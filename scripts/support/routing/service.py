@@ -17,15 +17,15 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
+from support.cluster.layout import TRAFFIC_PORT, VIEW_PORT
 from support.network import interface_address
 from support.routing.beats import Beats, Echo
 from support.routing.catalog import Catalog, View
 from support.routing.probes import PROBE_SECONDS, probe_all
 from support.routing.targets import Instance, Probe, choose
 
-PORT = 9997
 SERVICE = "webhook"
-SOURCE = ":9999"  # the port of Fabio's that they are behind
+SOURCE = f":{TRAFFIC_PORT}"  # the port of Fabio's that they are behind
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Routes:
         self.view = View()
         self.heard = asyncio.Event()
         """Set once Consul has said anything."""
-        self.beats = Beats(PORT)
+        self.beats = Beats(VIEW_PORT)
         self.probes: Mapping[str, Probe] = {}
         self.targets: list[Instance] = []
         self._said_silent: set[str] = set()
@@ -189,11 +189,11 @@ async def serve() -> None:
             log_function=lambda _handler: None,  # two a second
         )
     )
-    server.listen(PORT)
-    echo, _ = await loop.create_datagram_endpoint(Echo, local_addr=(own_address, PORT))
+    server.listen(VIEW_PORT)
+    echo, _ = await loop.create_datagram_endpoint(Echo, local_addr=(own_address, VIEW_PORT))
     catalog.start()
     working = [asyncio.create_task(routes.beats.go_on()), asyncio.create_task(routes.go_on())]
-    log.info("listening at port %d", PORT)
+    log.info("listening at port %d", VIEW_PORT)
     try:
         ended, _ = await asyncio.wait(
             [asyncio.create_task(over.wait()), *working], return_when=asyncio.FIRST_COMPLETED
