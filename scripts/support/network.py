@@ -24,3 +24,12 @@ def free_port(port: int) -> int:
         say(f"port {port} is taken; using another one")
         return 0
     return port
+
+
+def listens(port: int) -> bool:
+    """Whether something of this machine listens at this TCP port."""
+    try:
+        socket.create_server(("0.0.0.0", port)).close()  # noqa: S104 - of any address
+    except OSError:
+        return True
+    return False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.support.http import count
 from tests.support.receiver import Receiver
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_for, wait_until_none
 from tgibf.outcome import Outcome
 from tgibf.verdict import Verdict, judge
 from webhook.clock import MICROSECONDS
@@ -29,14 +29,13 @@ def settled_counts(urls: Sequence[str], store: str) -> None:
     Until a write of unknown outcome has settled, counts may differ by it.
     """
 
-    def agree() -> bool:
+    def differences() -> list[str]:
         counts = {count(url) for url in urls}
         rows = [received_at for received_at, _ in stored(store)]
-        return all(
-            one.events == len(rows) - bisect_left(rows, one.since * MICROSECONDS) for one in counts
-        )
+        expected = {one: len(rows) - bisect_left(rows, one.since * MICROSECONDS) for one in counts}
+        return [f"{one}, rows {rows}" for one, rows in expected.items() if one.events != rows]
 
-    wait_for(agree, "every count equal to the rows", SETTLE_SECONDS, 0.5)
+    wait_until_none(differences, "counts that differ from the rows", SETTLE_SECONDS, 0.5)
 
 
 def verify(

@@ -1,7 +1,7 @@
 """Waiting for a condition, with a deadline and a reason."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -18,4 +18,15 @@ def wait_for(
             return value
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {seconds:g} s; the last value was {value!r}")
+        time.sleep(every)
+
+
+def wait_until_none(
+    found: Callable[[], Collection[object]], what: str, seconds: float = 15.0, every: float = 0.02
+) -> None:
+    """Return when nothing is found any more. Raises TimeoutError that shows what last was."""
+    deadline = time.monotonic() + seconds
+    while left := found():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: still there after {seconds:g} s: {left!r}")
         time.sleep(every)

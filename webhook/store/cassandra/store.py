@@ -23,6 +23,8 @@ from webhook.store.contract import Gauge, OutcomeUnknown, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
+PATIENCE_SECONDS = 1.0  # where writes worked until now, a refusal is asked again for so long
+PAUSE_SECONDS = 0.1
 WRITE_SECONDS = 10.0  # a write is repeated for so long before its outcome is called unknown
 REPEAT_SECONDS = 120.0  # and then in the background
 MOST_REPEATED = 16  # writes in the background at once
@@ -70,7 +72,7 @@ class CassandraStore:
         lane, epoch = self._idle.pop() if self._idle else self._new_lane(), self._epoch
         self._newest = max(self._newest, batch[0].received_at // MICROSECONDS // MINUTE)
         try:
-            await lane.write(batch)
+            await self._insist(lane, batch)
         except StoreUnavailable as error:
             self._put_back(lane, epoch)
             self._failed(error)
@@ -83,6 +85,23 @@ class CassandraStore:
         # lane is not used again, and not sealed.
         self._put_back(lane, epoch)
         self._worked()
+
+    async def _insist(self, lane: Lane, batch: Sequence[Event]) -> None:
+        """Write, and again if the ring says no for a moment, as while one of its nodes restarts.
+
+        Not where it said no to the write before: whoever waits for an outage to end is told at once.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                await lane.write(batch)
+            except StoreUnavailable as error:
+                if not self._proven or time.monotonic() > deadline:
+                    raise
+                log.info("the ring refuses a write, which is tried again: %s", error)
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                return
 
     def _worked(self) -> None:
         if self._failing:
