@@ -6,6 +6,7 @@ receivers share the load. A round's result is the line that it prints.
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.support.stores import new_store
 from tests.support.verification import Bounds, verify
 from tests.support.waiting import wait_for
 from webhook.store.audit import stored
+from webhook.store.contract import StartError
 
 PHASE = 1000  # events acknowledged before, during and after each fault, at least
 pytestmark = pytest.mark.long_rounds(5)
@@ -159,6 +161,56 @@ def test_with_two_of_three_nodes_down_nothing_is_acknowledged(
             ring.start_node(victim)
         ring.wait_up()
         run.acknowledge(2 * PHASE, 30)
+
+
+def test_a_write_that_one_node_alone_has_is_settled(ring: Ring, tmp_path: Path) -> None:
+    """Its receiver dies, and the node that it had asked: nobody is left to repeat it.
+
+    Counts would have it or not, whichever nodes they ask, until it leaves the window.
+    """
+    url = new_store(ring)
+    with Receiver(url) as doomed:
+        wait_for(doomed.ready, "ready", 30)
+        wait_for(lambda: time.time() % 60 < 40, "twenty seconds of one minute", 30)
+        assert doomed.post().status == 200
+        for number in (2, 3):
+            ring.hide(number)
+        connected = "webhook_ring_connected_nodes"
+        wait_for(lambda: doomed.metric(connected) == 1, "no way to two nodes", 30)
+        ring.cut(1)
+        with ThreadPoolExecutor(1) as pool:
+            unanswered = pool.submit(doomed.post)
+            time.sleep(1)  # it is on its way, which nothing tells
+            doomed.kill()
+            ring.kill(1)
+            assert unanswered.exception() is not None
+    time.sleep(3)  # so old a write is no longer taken from another node
+    for number in (1, 2, 3):
+        ring.heal(number)
+    ring.wait_up(2, 3)
+    wait_for(lambda: rows_of(url) == 1, "the quorum that has not heard of it answers", 60)
+    ring.start_node(1)
+    ring.wait_up()
+    later = FakedClock(tmp_path / "offset", 300)  # in place of waiting for so long
+    with Receiver(url, command=later.command) as other:
+
+        def counts() -> int | None:  # never ready, with such a clock; but it counts
+            answer: int | None = other.get("/events/count").json.get("count")
+            return answer
+
+        wait_for(lambda: counts() and "settled" in other.log, "the lane is settled", 30)
+        ring.pause(1)  # the one node that had it
+        wait_for(lambda: rows_of(url) == 2, "both events are stored without it", 60)
+        wait_for(lambda: counts() == 2, "and counted", 30)
+        ring.resume(1)
+
+
+def rows_of(url: str) -> int | None:
+    """How many events are stored; None while the ring, without a node, does not answer."""
+    try:
+        return len(stored(url))
+    except StartError:
+        return None
 
 
 @pytest.mark.parametrize("clock", ["ahead", "behind", "set back"])

@@ -299,9 +299,18 @@ class Ring:
             neighbour = ["ip", "neighbour", "replace", other.host, "lladdr", NOWHERE]
             node.machine.must(*neighbour, "nud", "permanent", "dev", "eth1")
 
+    def hide(self, number: int) -> None:
+        """Part a node from clients, silently; the other nodes still reach it."""
+        self.nodes[number].parted = True
+        neighbour = ["ip", "neighbour", "replace", self.nodes[number].host, "lladdr", NOWHERE]
+        must([*neighbour, "nud", "permanent", "dev", INTERFACE])
+
     def heal(self, number: int) -> None:
-        """Undo `cut` and `isolate`."""
+        """Undo `cut`, `isolate` and `hide`."""
         self.nodes[number].parted = False
+        hidden = ["ip", "neighbour", "show", self.nodes[number].host, "dev", INTERFACE]
+        if NOWHERE in must(hidden):
+            must(["ip", "neighbour", "del", self.nodes[number].host, "dev", INTERFACE])
         self._switch.cable(self.nodes[number].machine, "up")
         for node, other in self._pairs(number):
             shown = node.machine.must("ip", "neighbour", "show", other.host)

@@ -12,10 +12,12 @@ from webhook.store.cassandra.lane import (
     LANE_STATEMENTS,
     MINUTE,
     RECOUNTED_MINUTES,
+    SEAL_AFTER_SECONDS,
     Lane,
     largest_body,
 )
 from webhook.store.cassandra.ring import Ring
+from webhook.store.cassandra.settling import SELECT_LAST, Settler
 from webhook.store.cassandra.url import RingSettings
 from webhook.store.cassandra.watch import Watch
 from webhook.store.cassandra.window import SELECT_COUNTS, SELECT_LANES, WindowReader
@@ -28,8 +30,7 @@ PAUSE_SECONDS = 0.1
 WRITE_SECONDS = 10.0  # a write is repeated for so long before its outcome is called unknown
 REPEAT_SECONDS = 120.0  # and then in the background
 MOST_REPEATED = 16  # writes in the background at once
-SEAL_AFTER_SECONDS = 20  # of its minute's end an idle lane is sealed: no event of it can still come
-STATEMENTS = (*LANE_STATEMENTS, SELECT_LANES, SELECT_COUNTS)
+STATEMENTS = (*LANE_STATEMENTS, SELECT_LANES, SELECT_COUNTS, SELECT_LAST)
 
 
 class CassandraStore:
@@ -45,6 +46,7 @@ class CassandraStore:
         self._retention = retention_seconds
         self._ring = Ring(settings, STATEMENTS)
         self._reader = WindowReader(self._ring)
+        self._settler = Settler(self._ring)
         self._watch = Watch(self._ring, self._begin_anew)
         self._idle: list[Lane] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,6 +68,7 @@ class CassandraStore:
         self._spawn(Keeper(self._ring).run())
         self._spawn(self._watch.run())
         self._spawn(self._seal_idle_lanes())
+        self._spawn(self._settle())
 
     async def write(self, batch: Sequence[Event]) -> None:
         """See the contract; `batch` is of one minute."""
@@ -166,6 +169,7 @@ class CassandraStore:
         log.warning("the tables are not what they were: counting anew, and going on in new lanes")
         self._epoch += 1
         self._reader.forget()
+        self._settler.forget()
         lanes = [*self._idle, *(lane for _, lane in self._left)]
         self._idle, self._left = [], []
         for lane in lanes:
@@ -214,6 +218,11 @@ class CassandraStore:
                 epoch = self._epoch
                 await lane.seal()
                 self._put_back(lane, epoch)
+
+    async def _settle(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            await self._settler.settle(self._reader.unsealed())
 
     def _left_in(self, done: int) -> Lane | None:
         """An idle lane in a minute before `done`; a sealed one is in none."""
