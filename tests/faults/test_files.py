@@ -17,8 +17,10 @@ from tests.support.http import Answer
 from tests.support.receiver import EVENT, Receiver
 from tests.support.rows import rows
 from tests.support.waiting import wait_for
-from webhook.store.files import LOOK_SECONDS, LogIndex, Note
-from webhook.store.sqlite import COPIED_FRAMES
+from webhook.store.sqlite.copying import COPIED_FRAMES
+from webhook.store.sqlite.guard import LOOK_SECONDS
+from webhook.store.sqlite.index import LogIndex
+from webhook.store.sqlite.lock import Note
 
 EXIT_START_FAILED = 3
 
@@ -346,7 +348,8 @@ def test_after_a_crash_it_is_noticed_at_once_again(store_path: Path) -> None:
 DIES_AT_ITS_START = """
 import asyncio, os, pathlib, sys
 from webhook.store.sqlite import SqliteStore
-SqliteStore._connect_reader = lambda self: os._exit(9)
+from webhook.store.sqlite.reader import Reader
+Reader.start = lambda self: os._exit(9)
 asyncio.run(SqliteStore(pathlib.Path(sys.argv[1]), 3600).open())
 """
 

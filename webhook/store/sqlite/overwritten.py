@@ -9,15 +9,13 @@ numbers.
 
 import os
 import struct
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from webhook.store.files import SHM, WAL, beside
+from webhook.store.sqlite.files import SHM, WAL, beside
+from webhook.store.sqlite.header import PAGE_BYTES, counter_in
 
-PAGE_BYTES = 4096  # of the file's first page, which has its header
-_COUNTER = slice(24, 28)  # raised by each change of the first page
 _INDEX_BYTES = 136
 _IS_INITIALIZED = 12
 _PAGE_SIZE = slice(14, 16)
@@ -88,21 +86,6 @@ def overwritten(before: Contents, now: Contents) -> str | None:
     is_other = (now.size, now.first_page) != (before.size, before.first_page)
     unexplained = before.settled and now.progress == before.progress and is_other
     return "" if unexplained or now.counter < before.counter else None
-
-
-def counter_in(first_page: bytes) -> int:
-    """How often a store's first page was changed, as the page itself says."""
-    return int.from_bytes(first_page[_COUNTER])
-
-
-def counter(path: Path) -> int:
-    """The same of a file that this process has not open; 0 if it can't be read.
-
-    One that it has open would lose SQLite's locks when it is closed here.
-    """
-    with suppress(OSError), path.open("rb") as file:
-        return counter_in(file.read(PAGE_BYTES))
-    return 0
 
 
 class Watch:
