@@ -13,8 +13,8 @@ import threading
 import time
 from pathlib import Path
 
-from webhook.store.sqlite.files import WAL, OpenFiles, beside
-from webhook.store.sqlite.index import LogIndex, LogState
+from webhook.store.sqlite.files import OpenFiles
+from webhook.store.sqlite.index import Index
 from webhook.store.sqlite.lock import Lock, Note
 from webhook.store.sqlite.overwritten import Watch
 
@@ -39,8 +39,6 @@ class Guard:
         self._lock = lock
         self._files = OpenFiles(path, ())
         self._watch: Watch | None = None
-        self._index: LogIndex | None = None
-        """Open as long as the watch."""
         self._overwritten: str | None = None
         """Which of the files was written by somebody else; that can't be mended here."""
         self._connections = 0
@@ -59,7 +57,7 @@ class Guard:
     def begin(self) -> None:
         """From now on the files are to be those that are there, and as they are."""
         self._files = OpenFiles.of(self.path)
-        self._begin_watch()
+        self._watch = Watch.on(self.path)
         self._note()
 
     def go_on(self) -> None:
@@ -67,16 +65,16 @@ class Guard:
         with self._looking:
             self._files = self._files.reopened()
             if self._watch is None:
-                self._begin_watch()
+                self._watch = Watch.on(self.path)
 
     def look(self) -> None:
         """See whether the files are still those at their paths, and as SQLite has left them."""
         with self._looking:
             self._look_alone()
 
-    def index(self) -> LogState | None:
+    def index(self) -> Index | None:
         """What is said of the log; None if that can't be told."""
-        return self._index.state() if self._index is not None else None
+        return self._watch.index.read() if self._watch is not None else None
 
     def check(self) -> None:
         """Before something is begun. Raises sqlite3.OperationalError if the files have changed."""
@@ -93,7 +91,7 @@ class Guard:
 
         Raises sqlite3.OperationalError.
         """
-        if self._index is not None and self._index.is_log_cut():
+        if self._watch is not None and self._watch.is_log_cut():
             self.look()
             self._refuse(self.changed)
 
@@ -112,20 +110,9 @@ class Guard:
             self._connections -= 1
             if not self._connections:
                 self._files = self._files.closed()
-                self._end_watch()
-
-    def _begin_watch(self) -> None:
-        self._watch = Watch.on(self.path)
-        self._index = LogIndex.of(self.path) if self._watch is not None else None
-
-    def _end_watch(self) -> None:
-        """Only when no connection is open: SQLite's locks go with it."""
-        watch, self._watch = self._watch, None
-        index, self._index = self._index, None
-        if watch is not None:
-            watch.close()
-        if index is not None:
-            index.close()
+                watch, self._watch = self._watch, None
+                if watch is not None:  # not before: SQLite's locks go with it
+                    watch.close()
 
     def _refuse(self, changed: str | None) -> None:
         if changed:
@@ -136,8 +123,6 @@ class Guard:
         moved = self._files.changed()
         if self._watch is not None and not moved and not self._overwritten:
             self._overwritten = self._watch.look()
-            if self._index is not None and not self._overwritten and self._index.is_log_cut():
-                self._overwritten = f"{beside(self.path, WAL)} was cut off"
         before, changed = self.changed, moved or self._overwritten
         if changed and not before:
             log.critical(
