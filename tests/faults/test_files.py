@@ -19,7 +19,7 @@ from tests.support.rows import rows
 from tests.support.waiting import wait_for
 from webhook.store.sqlite.copying import COPIED_FRAMES
 from webhook.store.sqlite.guard import LOOK_SECONDS
-from webhook.store.sqlite.index import LogIndex
+from webhook.store.sqlite.index import Index, LogIndex
 from webhook.store.sqlite.lock import Note
 
 EXIT_START_FAILED = 3
@@ -169,11 +169,42 @@ def test_under_load_no_copying_of_the_log_hides_it(
 def half_full(receiver: Receiver, store: Path) -> bool:
     """Whether another thousand events have left the log so."""
     receiver.post_many(1000)
+    return COPIED_FRAMES / 3 < log_of(store).frames < COPIED_FRAMES * 2 / 3
+
+
+def log_of(store: Path) -> Index:
+    """What its index says."""
     log = LogIndex.of(store)
     index = log.read()
     log.close()
     assert index is not None
-    return COPIED_FRAMES / 3 < index.frames < COPIED_FRAMES * 2 / 3
+    return index
+
+
+@pytest.mark.parametrize("change", [cut_off, scribble], ids=lambda change: change.__name__)
+def test_a_log_that_begins_anew_does_not_hide_it(
+    store_path: Path, change: Callable[[Path], None]
+) -> None:
+    """As it does with the next POST after each copying; that one is too soon for a look before."""
+    receiver = Receiver(store_path, expect_errors=True).start()
+    try:
+        receiver.post_many(1000)
+        wait_for(lambda: just_copied(receiver, store_path), "a log that was copied", 30, 0)
+        change(store_path)
+        answer = receiver.post(EVENT)
+        assert answer.status == 503
+        if log_of(store_path).frames < COPIED_FRAMES:
+            assert answer.json["stored"] == "unknown"  # seen right after, not before
+        assert receiver.post(EVENT).json["stored"] == "no"
+    finally:
+        receiver.stop()
+
+
+def just_copied(receiver: Receiver, store: Path) -> bool:
+    """Whether another thousand events have had the log copied as a whole."""
+    receiver.post_many(1000)
+    index = log_of(store)
+    return index.frames == index.copied
 
 
 def test_idle_it_notices_too(store_path: Path) -> None:

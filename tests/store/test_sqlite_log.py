@@ -1,12 +1,19 @@
 """What the index of a log says, held against what SQLite does to the log and to the store."""
 
+import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from webhook.store.sqlite.files import WAL, beside
 from webhook.store.sqlite.index import Index, LogIndex
+from webhook.store.sqlite.overwritten import Watch
 
 CREATE = "CREATE TABLE rows (id INTEGER PRIMARY KEY, padding BLOB)"
 INSERT = "INSERT INTO rows (padding) VALUES (randomblob(3000))"
@@ -93,3 +100,61 @@ def test_without_an_index_there_is_nothing_to_be_read(store_path: Path) -> None:
     shm.write_bytes(b"\0" * 8 + b"\1" + b"\0" * 32759)
     assert index.read() is None
     index.close()
+
+
+LOOK = "look"
+SEVERAL = "BEGIN; INSERT INTO rows VALUES (NULL, ''); INSERT INTO rows VALUES (NULL, ''); COMMIT"
+LARGE = f"BEGIN; {f'{INSERT};' * 30} COMMIT"
+GIVEN_UP = f"BEGIN; {INSERT}; ROLLBACK"
+READING = "BEGIN; SELECT count(*) FROM rows"
+COPYINGS = [f"PRAGMA wal_checkpoint({how})" for how in ("PASSIVE", "FULL", "RESTART", "TRUNCATE")]
+STEPS = [LOOK, INSERT, SEVERAL, LARGE, GIVEN_UP, READING, "END", "VACUUM", "DELETE FROM rows"]
+TURNS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([*STEPS, *COPYINGS])), max_size=40)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(turns=TURNS)
+def test_nothing_that_sqlite_does_is_an_overwriting(
+    tmp_path: Path, turns: Sequence[tuple[int, str]]
+) -> None:
+    """Three connections, in any order: the log is copied, goes on, and begins anew."""
+    path = next(one for n in count() if not (one := tmp_path / f"{n}.db").exists())
+    with ExitStack() as opened_last, ExitStack() as stack:
+        connections = [stack.enter_context(closing(connect(path))) for _ in range(3)]
+        connections[0].execute(CREATE)
+        watch = Watch.on(path)
+        assert watch is not None
+        opened_last.callback(watch.close)
+        for number, step in [*turns, (0, LOOK)]:
+            if step == LOOK:
+                assert watch.look() is None
+                continue
+            with suppress(sqlite3.OperationalError):  # busy, or in a transaction
+                connections[number].executescript(step)
+                connections[number].execute("PRAGMA synchronous = OFF")
+
+
+@pytest.mark.parametrize("writes", [1, 2], ids=["its first commit", "its second commit"])
+@pytest.mark.parametrize("copied", ["as a whole", "but for a frame"])
+def test_a_log_that_began_anew_is_no_copying(store_path: Path, writes: int, copied: str) -> None:
+    """So it doesn't hide that the store was cut off, as long as nobody can have copied anything."""
+    with ExitStack() as opened_last, closing(connect(store_path)) as db:
+        db.execute(CREATE)
+        db.execute(INSERT)
+        if copied == "as a whole":
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        watch = Watch.on(store_path)
+        assert watch is not None
+        opened_last.callback(watch.close)
+        assert watch.look() is None
+        db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        os.truncate(store_path, store_path.stat().st_size - 4096)
+        for _ in range(writes):
+            db.execute(INSERT)
+        found = watch.look()
+    if copied == "as a whole" and writes == 1:
+        assert found == f"{store_path} was overwritten"
+    else:
+        assert found is None  # SQLite may have done it

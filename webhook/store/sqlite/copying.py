@@ -32,7 +32,8 @@ class Copying:
     def after_commit(self, db: sqlite3.Connection) -> None:
         """Copy the log if it is long.
 
-        If it has just begun anew, look: that, too, would account for whatever else was written.
+        If it has just begun anew, look: with its second COMMIT nobody could tell any more whether
+        the old one was copied once again.
         """
         index = self._guard.index()
         if index is not None and index.frames < COPIED_FRAMES:

@@ -53,10 +53,20 @@ class Index(NamedTuple):
             return 0
         return _LOG_HEADER_BYTES + (self.frames - 1) * (_FRAME_HEADER_BYTES + self.page_bytes)
 
-    @property
-    def progress(self) -> tuple[object, ...]:
-        """Of the copying: another one after each."""
-        return self.salts, self.copied, self.to_be_copied
+    def may_have_copied_since(self, before: "Index") -> bool:
+        """Whether what was copied of the log can be the reason that the store's file is another.
+
+        That the log began anew is none. It is where nothing was left to be copied of the old one,
+        nothing was copied of the new one, and no COMMIT can have made the old one longer meanwhile,
+        because the new one has them all: none, or the one by which it began.
+        """
+        if self.salts == before.salts:
+            return (self.copied, self.to_be_copied) != (before.copied, before.to_be_copied)
+        return not (
+            before.copied == before.frames
+            and self.copied == self.to_be_copied == 0
+            and self.commits - before.commits == (1 if self.frames else 0)
+        )
 
 
 class LogIndex:

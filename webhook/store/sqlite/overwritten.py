@@ -50,7 +50,7 @@ def overwritten(before: Contents, now: Contents) -> str | None:
     ):
         return WAL
     is_other = (now.size, now.first_page) != (before.size, before.first_page)
-    explained = not before.index.settled or now.index.progress != before.index.progress
+    explained = not before.index.settled or now.index.may_have_copied_since(before.index)
     return "" if (is_other and not explained) or now.counter < before.counter else None
 
 
