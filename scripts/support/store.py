@@ -14,15 +14,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from webhook.store.files import (
-    APPLICATION_ID,
-    LOCK,
-    SUFFIXES,
-    Note,
-    beside,
-    orphaned_log,
-)
-from webhook.store.overwritten import counter
+from webhook.store.sqlite.files import LOCK, SUFFIXES, beside
+from webhook.store.sqlite.header import counter
+from webhook.store.sqlite.lock import Note
+from webhook.store.sqlite.orphan import orphaned_log
+from webhook.store.sqlite.schema import APPLICATION_ID
 
 
 class StoreError(Exception):

@@ -17,8 +17,10 @@ from tests.support.http import Answer
 from tests.support.receiver import EVENT, Receiver
 from tests.support.rows import rows
 from tests.support.waiting import wait_for
-from webhook.store.files import LOOK_SECONDS, LogIndex, Note
-from webhook.store.sqlite import COPIED_FRAMES
+from webhook.store.sqlite.copying import COPIED_FRAMES
+from webhook.store.sqlite.guard import LOOK_SECONDS
+from webhook.store.sqlite.index import Index, LogIndex
+from webhook.store.sqlite.lock import Note
 
 EXIT_START_FAILED = 3
 
@@ -167,12 +169,42 @@ def test_under_load_no_copying_of_the_log_hides_it(
 def half_full(receiver: Receiver, store: Path) -> bool:
     """Whether another thousand events have left the log so."""
     receiver.post_many(1000)
-    index = LogIndex.of(store)
+    return COPIED_FRAMES / 3 < log_of(store).frames < COPIED_FRAMES * 2 / 3
+
+
+def log_of(store: Path) -> Index:
+    """What its index says."""
+    log = LogIndex.of(store)
+    index = log.read()
+    log.close()
     assert index is not None
-    state = index.state()
-    index.close()
-    assert state is not None
-    return COPIED_FRAMES / 3 < state.frames < COPIED_FRAMES * 2 / 3
+    return index
+
+
+@pytest.mark.parametrize("change", [cut_off, scribble], ids=lambda change: change.__name__)
+def test_a_log_that_begins_anew_does_not_hide_it(
+    store_path: Path, change: Callable[[Path], None]
+) -> None:
+    """As it does with the next POST after each copying; that one is too soon for a look before."""
+    receiver = Receiver(store_path, expect_errors=True).start()
+    try:
+        receiver.post_many(1000)
+        wait_for(lambda: just_copied(receiver, store_path), "a log that was copied", 30, 0)
+        change(store_path)
+        answer = receiver.post(EVENT)
+        assert answer.status == 503
+        if log_of(store_path).frames < COPIED_FRAMES:
+            assert answer.json["stored"] == "unknown"  # seen right after, not before
+        assert receiver.post(EVENT).json["stored"] == "no"
+    finally:
+        receiver.stop()
+
+
+def just_copied(receiver: Receiver, store: Path) -> bool:
+    """Whether another thousand events have had the log copied as a whole."""
+    receiver.post_many(1000)
+    index = log_of(store)
+    return index.frames == index.copied
 
 
 def test_idle_it_notices_too(store_path: Path) -> None:
@@ -346,7 +378,8 @@ def test_after_a_crash_it_is_noticed_at_once_again(store_path: Path) -> None:
 DIES_AT_ITS_START = """
 import asyncio, os, pathlib, sys
 from webhook.store.sqlite import SqliteStore
-SqliteStore._connect_reader = lambda self: os._exit(9)
+from webhook.store.sqlite.reader import Reader
+Reader.start = lambda self: os._exit(9)
 asyncio.run(SqliteStore(pathlib.Path(sys.argv[1]), 3600).open())
 """
 

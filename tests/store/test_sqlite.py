@@ -18,8 +18,9 @@ from tests.support.rows import query, rows
 from tests.support.strace import needs_strace
 from tests.support.waiting import wait_for
 from webhook.events import Event
-from webhook.store.files import LOOK_SECONDS
-from webhook.store.sqlite import LARGEST_IDLE_LOG_BYTES, SqliteStore
+from webhook.store.sqlite import SqliteStore
+from webhook.store.sqlite.guard import LOOK_SECONDS
+from webhook.store.sqlite.opening import LARGEST_IDLE_LOG_BYTES
 
 EXIT_START_FAILED = 3
 RETENTION_SECONDS = 3600
@@ -133,8 +134,8 @@ def test_a_log_that_sqlite_itself_deleted_is_nobody_s_doing(store_path: Path) ->
         await store.open()
         try:
             await store.write(event)
-            store._failed(sqlite3.OperationalError("disk I/O error"))  # noqa: SLF001
-            store._close_reader()  # noqa: SLF001
+            store._writer.failed(sqlite3.OperationalError("disk I/O error"))  # noqa: SLF001
+            store._reader.close()  # noqa: SLF001
             assert not store_path.with_name("events.db-wal").exists()
             for _ in range(2):
                 await asyncio.sleep(2 * LOOK_SECONDS)  # past the next look

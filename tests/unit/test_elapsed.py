@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.store.expiry import CONFIRM_SECONDS, SLACK_SECONDS, ElapsedTime
+from webhook.store.sqlite.elapsed import CONFIRM_SECONDS, SLACK_SECONDS, ElapsedTime
 
 DAY = 24 * 3600.0
 START = 1_790_000_000.0
