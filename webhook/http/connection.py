@@ -194,7 +194,11 @@ class Connection:
         When we want to close, for age or because we are draining, we do so after the last request
         that was taken; from then on none is taken any more, so that none is stored unanswered.
         """
-        if self._closed or not exchange.keep_alive:
+        if self._closed:
+            return False
+        if not exchange.keep_alive:
+            if not self._stopped:  # so its answer has it: the client may be sending another one
+                self._stopped = self._polite = True
             return False
         if exchange is not self._exchanges[-1]:
             return True
