@@ -16,7 +16,7 @@ PATHS = frozenset({b"/events", b"/webhook"})
 LIMITS = HttpLimits(
     header_bytes=HEADER_BYTES,
     body_bytes=BODY_BYTES,
-    receiving_bytes=100_000,
+    receiving_bytes=1 << 20,
     request_seconds=10.0,
     idle_seconds=75.0,
     connection_age_seconds=60.0,
@@ -198,6 +198,11 @@ class Stream:
             if request.status or not request.keep_alive
         )
         return list(self.requests[: next(ending, None)])
+
+    def as_promised(self) -> "Stream":
+        """The same without what is sent after a request that says it is the last."""
+        ends = self.answered and not self.answered[-1].keep_alive
+        return Stream(self.answered, self.cuts, b"") if ends else self
 
     def pieces(self) -> list[bytes]:
         """The reads."""

@@ -22,6 +22,7 @@ Ts = TypeVarTuple("Ts")
 BEGIN = 1_795_782_600  # Unix time at which a clock begins unless told otherwise: a whole minute
 UPTIME_SECONDS = 1000  # of the machine by then
 NANOSECONDS = 1_000_000_000
+MOST_TURNS = 10_000  # of the loop at one and the same moment
 
 SKEW: contextvars.ContextVar[float] = contextvars.ContextVar("SKEW", default=0.0)
 """By how many seconds the wall clock of the task that asks is ahead."""
@@ -59,15 +60,20 @@ class _Selector(selectors.SelectSelector):
         super().__init__()
         self._clock = clock
         self._ready = ready
+        self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         keys = self.get_map().values()
         found = [(key, self._ready(key.fd) & key.events) for key in keys]
         found = [one for one in found if one[1]]
+        self._turns += 1
         if not found and timeout != 0:
             if timeout is None:
                 raise RuntimeError("everything waits, and nothing will ever happen")
             self._clock.advance(timeout)
+            self._turns = 0
+        if self._turns > MOST_TURNS:
+            raise RuntimeError("something is always ready, and no time passes")
         return found
 
 
