@@ -103,6 +103,39 @@ def test_a_client_that_waits_for_100_continue_has_that_or_its_answer(
     serve(test, replace(AGELESS, request_seconds=200), delays)
 
 
+def test_who_is_refused_meanwhile_is_not_told_to_continue() -> None:
+    """The body came unasked, while an answer before this one was still due."""
+    head = b"POST /events HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\n"
+    body = b"Transfer-Encoding: chunked\r\n\r\nffff\r\n" + b"a" * 501
+
+    async def test(service: Service) -> None:
+        client = service.connect()
+        client.send(EVENT + head + body)
+        await asyncio.sleep(6)
+        assert statuses(client) == [200, 413]
+
+    serve(test, LIMITS, [5.0])
+
+
+def test_an_answer_does_not_overtake_the_rest_of_another() -> None:
+    """There is room for it again, but the rest of the one before it goes first."""
+
+    async def test(service: Service) -> None:
+        client = service.connect(room=10)
+        client.send(EVENT)
+        await asyncio.sleep(5.1)
+        client.send(EVENT)
+        while len(service.taken) < 2:
+            await asyncio.sleep(0)
+        service.loop.call_at(service.loop.time() + 5 - 5e-10, client.read, 10)
+        for _ in range(100):
+            await asyncio.sleep(5.5)
+            client.read(10)
+        assert statuses(client) == [200, 200]
+
+    serve(test, AGELESS, [5.0])
+
+
 def test_an_answer_without_a_length_ends_with_the_connection_for_http_1_0() -> None:
     async def test(service: Service) -> None:
         client = service.connect()
