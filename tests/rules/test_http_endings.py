@@ -220,6 +220,17 @@ def test_who_waits_for_an_answer_is_not_told_to_be_late_nor_closed_as_idle() -> 
     serve(test, replace(AGELESS, idle_seconds=1), [UNANSWERED_SECONDS - 1])
 
 
+def test_who_asks_after_a_long_silence_has_the_whole_time_again() -> None:
+    async def test(service: Service) -> None:
+        client = service.connect()
+        await asyncio.sleep(IDLE - 1)
+        client.send(EVENT)
+        await asyncio.sleep(UNANSWERED_SECONDS)
+        assert statuses(client) == [200]
+
+    serve(test, AGELESS, [UNANSWERED_SECONDS - 1])
+
+
 @pytest.mark.parametrize("rest", [b"", CUT_OFF, EVENT * 100 + CUT_OFF])
 def test_a_connection_whose_answer_never_comes_is_lost(rest: bytes) -> None:
     async def test(service: Service) -> None:
