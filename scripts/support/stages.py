@@ -59,9 +59,9 @@ class Stage:
 STAGES = (
     Stage(
         "unit",
-        "pure functions, the load generator, capacity",
-        seconds=80,
-        folders=("unit", "tgibf", "capacity"),
+        "pure functions, the rules of the hard modules, the load generator, capacity",
+        seconds=90,
+        folders=("unit", "rules", "tgibf", "capacity"),
         commands={"openssl": "openssl"},
     ),
     Stage(
