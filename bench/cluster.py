@@ -27,11 +27,11 @@ from bench import wrk
 from bench.cpu import own_cpu_seconds
 from bench.figures import Figures, conditions, ratio, table
 from bench.wrk import Load, Measured
-from support.cluster import health
-from support.cluster.layout import NODES, NOMAD_PORT
-from support.cluster.machines import KIT
-from support.say import fail, say
-from tests.support.waiting import wait_for
+from cluster import health
+from cluster.layout import NODES, NOMAD_PORT
+from cluster.nodes.namespaces import KIT
+from harness.waiting import wait_for
+from tools.say import fail, say
 
 LOADS = (Load("256 kept-alive", 256), Load("one per event", 64, keep_alive=False))
 COUNTS = (1, 2, 4)

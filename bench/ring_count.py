@@ -15,10 +15,10 @@ from urllib.request import urlopen
 
 from bench.count_cost import time_gets
 from bench.figures import Figures, conditions, table
-from tests.support.ring import Ring
-from tests.support.stores import new_store
-from tests.support.waiting import wait_for
-from webhook.process import ReceiverProcess
+from harness.receiver import ReceiverProcess
+from harness.ring import Ring
+from harness.stores import new_store
+from harness.waiting import wait_for
 
 BATCH = 1000
 POSTERS = 32  # connections that post at once, so that every lane has something to write

@@ -1,4 +1,4 @@
-"""The command line: arguments in, a plan out. It needs nothing but Python."""
+"""The command line: arguments in, a plan out. Until then it needs nothing but Python."""
 
 import argparse
 import time
@@ -9,6 +9,7 @@ from pathlib import Path
 from loadtest.plan import Load, Plan, PlanError, parse_steps
 from tgibf.arguments import number, whole
 from tgibf.target import TargetError, parse_target
+from tools.entry import enter, importing
 
 NAMED_TARGETS = ("demo", "cluster", "vagrant")
 SCALABLE = ("cluster", "vagrant")
@@ -57,6 +58,16 @@ class Judge:
     directory: Path
     store: str
     """In place of the one that the record names; empty to use that."""
+
+
+def main() -> int:
+    """Do what the command line asks for; the exit code."""
+    wish = parse()
+    enter("loadtest")
+    with importing():
+        from loadtest.main import main as run
+
+    return run(wish)
 
 
 def parse(arguments: Sequence[str] | None = None) -> Plan | Again | Judge:

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from artifacts import binaries, cassandra
+from cluster.health import Instance, ask_nomad, look
+from cluster.layout import NODES, TRAFFIC_PORT
 from loadtest.record import AllocationSample
 from loadtest.targets import Target, TargetUnavailable
-from support import binaries, cassandra
-from support.cluster.health import Instance, ask_nomad, look
-from support.cluster.layout import NODES, TRAFFIC_PORT
 
 JOB = "webhook"
 ADVICE = {"cluster": "scripts/cluster up", "vagrant": "vagrant up"}

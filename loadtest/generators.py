@@ -13,7 +13,7 @@ import msgspec
 
 from loadtest.plan import Load
 from loadtest.record import GeneratorRecord, LoadSecond
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 
 ENDED_IN_ORDER = {0, 1}  # all acknowledged, or not all
 
@@ -45,7 +45,7 @@ class Generator:
         command += ["--ledger", str(self.ledger), "--series", str(self._series)]
         self._process = subprocess.Popen(
             [*command, "--json", "--quiet"],
-            cwd=REPOSITORY,
+            cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -13,7 +13,7 @@ from loadtest.plan import Plan
 from loadtest.record import FILE, Record, RecordError, read_record
 from loadtest.run import run
 from loadtest.targets import TargetUnavailable
-from support.say import fail, say
+from tools.say import fail, say
 from webhook.store.contract import StartError
 from webhook.store.url import sqlite_path
 

@@ -26,8 +26,8 @@ from loadtest.record import (
 from loadtest.scaling import Scaling
 from loadtest.targets import Target, TargetUnavailable, open_target
 from loadtest.watch import Watch
-from support.say import say
 from tgibf.version import VERSION
+from tools.say import say
 from webhook.store.contract import StartError
 
 TICK_SECONDS = 0.2

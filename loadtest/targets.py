@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from harness.receiver import ReceiverProcess
 from loadtest.plan import Plan
 from loadtest.record import AllocationSample
-from support.network import free_port
-from support.say import say
-from webhook.process import ReceiverProcess
+from tools.network import free_port
+from tools.say import say
 from webhook.store.contract import StartError
 from webhook.store.url import open_store, sqlite_path
 

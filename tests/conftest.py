@@ -5,12 +5,13 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from harness.ring import NoRingError, Ring
 from tests.support.receiver import Receiver
-from tests.support.ring import Ring
 from tests.support.rings import SharedRings
 from tests.support.staging import words
 
@@ -52,6 +53,28 @@ def _ring(item: pytest.Item) -> int:
     names = words(item)
     shared = [name for name in ("lone_node", "three_nodes", "rings") if name in names]
     return ["", "lone_node", "three_nodes", "rings"].index(shared[0] if shared else "")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    """A fixture that can't be had on this machine skips its tests."""
+    with _absence_skips():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """The same for what a test makes itself."""
+    with _absence_skips():
+        yield
+
+
+@contextmanager
+def _absence_skips() -> Iterator[None]:
+    try:
+        yield
+    except NoRingError as error:
+        pytest.skip(str(error))
 
 
 def pytest_runtest_teardown() -> None:

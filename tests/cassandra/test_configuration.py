@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from tests.support.ring import Ring
-from webhook.process import REPOSITORY
+from harness.ring import Ring
+from tools.root import ROOT
 
 WRITES = 500
 
 
 def test_the_node_runs_with_the_repository_s_file(lone_node: Ring) -> None:
     words = Path(f"/proc/{lone_node.pid(1)}/cmdline").read_text().split("\0")
-    assert f"-Dcassandra.config=file://{REPOSITORY}/cassandra/cassandra.yaml" in words
-    assert f"@{REPOSITORY}/cassandra/jvm.options" in words
+    assert f"-Dcassandra.config=file://{ROOT}/cassandra/cassandra.yaml" in words
+    assert f"@{ROOT}/cassandra/jvm.options" in words
 
 
 def test_settings_that_durability_rests_on(lone_node: Ring) -> None:

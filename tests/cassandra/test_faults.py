@@ -9,8 +9,8 @@ from cassandra import ConsistencyLevel, OperationTimedOut, Unavailable, WriteTim
 from cassandra.cluster import NoHostAvailable
 from cassandra.query import SimpleStatement
 
-from tests.support.ring import Ring
-from tests.support.waiting import wait_for
+from harness.ring import Ring
+from harness.waiting import wait_for
 
 REFUSED = (Unavailable, WriteTimeout, OperationTimedOut, NoHostAvailable)
 KEYSPACE = "faults"

@@ -8,8 +8,8 @@ from cassandra import ConsistencyLevel, DriverException
 from cassandra.cluster import NoHostAvailable
 from cassandra.query import SimpleStatement
 
-from tests.support.ring import Ring
-from tests.support.stores import new_store
+from harness.ring import Ring
+from harness.stores import new_store
 from webhook.store.audit import stored
 
 MIB = 1 << 20

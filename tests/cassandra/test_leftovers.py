@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ring import HOST, INTERFACE, SHORT_LIVED, Ring, RingError
-from tests.support.waiting import wait_for
-from webhook.process import REPOSITORY
+from harness.ring import HOST, INTERFACE, SHORT_LIVED, Ring, RingError
+from harness.waiting import wait_for
+from tools.root import ROOT
 
 pytestmark = pytest.mark.usefixtures("no_shared_ring")
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from tests.support.ring import Ring
+from harness.ring import Ring
 with Ring(Path(sys.argv[1]), nodes=1) as ring:
     print(ring.pid(1), flush=True)
     time.sleep(600)
@@ -66,8 +66,7 @@ def test_a_node_that_can_not_start_leaves_nothing_and_shows_its_log(tmp_path: Pa
 def test_sigkill_of_its_owner_leaves_nothing(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OWNER, tmp_path],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": "scripts"},
+        cwd=ROOT,
         stdout=subprocess.PIPE,
     ) as owner:
         assert owner.stdout is not None

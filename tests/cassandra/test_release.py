@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from support import cassandra
-from support.cassandra import ARCHIVE, SUMS, provide_cassandra, verify
-from support.fetch import ChecksumError, FetchError, fetch
+from artifacts import cassandra
+from artifacts.cassandra import ARCHIVE, SUMS, provide_cassandra, verify
+from artifacts.fetch import ChecksumError, FetchError, fetch
 from tests.support.file_server import serving
 
 JARS = {"cassandra-all-5.0.5.jar": b"the database", "jamm-0.4.0.jar": b"the agent"}

@@ -2,10 +2,10 @@
 
 import shutil
 
+from harness.ring import Ring
+from harness.stores import new_store
+from harness.waiting import wait_for
 from tests.support.receiver import Receiver
-from tests.support.ring import Ring
-from tests.support.stores import new_store
-from tests.support.waiting import wait_for
 from webhook.store.audit import stored
 from webhook.store.contract import StartError
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.schema import (
+from cluster.ring.schema import (
     UNANSWERED,
     Schema,
     SchemaError,
@@ -16,9 +16,9 @@ from support.schema import (
     replication,
     replication_changes,
 )
+from harness.ring import CASSANDRA, Ring
+from harness.waiting import wait_for
 from tests.support.receiver import Receiver
-from tests.support.ring import CASSANDRA, Ring
-from tests.support.waiting import wait_for
 from webhook.store.audit import stored
 
 MAX_HINT_WINDOW = 3 * 3600

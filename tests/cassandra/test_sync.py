@@ -17,10 +17,10 @@ from cassandra import ConsistencyLevel, WriteFailure, WriteTimeout
 from cassandra.cluster import NoHostAvailable
 from cassandra.query import SimpleStatement
 
-from tests.support.ring import SHORT_LIVED, Ring
+from harness.ring import SHORT_LIVED, Ring
+from harness.waiting import wait_for
 from tests.support.rings import SharedRings
 from tests.support.strace import needs_strace
-from tests.support.waiting import wait_for
 
 WRITES = 10
 DELAY_SECONDS = 1.0

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from support.namespace import missing
+from cluster.linux.namespace import missing
+from harness.cluster import Cluster
 from tests.support.browser import browser, page, witness
-from tests.support.cluster import Cluster
 
 __all__ = ["browser", "page", "witness"]
 

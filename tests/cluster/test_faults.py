@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from support.cluster.faults import FAULTS, fault
-from support.cluster.layout import NODES
+from cluster.faults import FAULTS, fault
+from cluster.layout import NODES
+from harness.cluster import Cluster
+from harness.hurting import ROLES, Case, run
 from tests.cluster.conftest import Say
-from tests.support.cluster import Cluster
-from tests.support.hurting import ROLES, Case, run
 
 SECONDS = 10.0
 LASTING = {"drain": 40.0}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from harness.cluster import Cluster
 from tests.cluster.conftest import Say
 from tests.support.browser import Witness
-from tests.support.cluster import Cluster
 from tests.support.scripts import figure, script
 
 

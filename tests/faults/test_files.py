@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.http import Answer
+from harness.http import Answer
+from harness.waiting import wait_for
 from tests.support.receiver import EVENT, Receiver
 from tests.support.rows import rows
-from tests.support.waiting import wait_for
 from webhook.store.sqlite.copying import COPIED_FRAMES
 from webhook.store.sqlite.guard import LOOK_SECONDS
 from webhook.store.sqlite.index import Index, LogIndex

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.generator import Generator
+from harness.generator import Generator
 from tests.support.receiver import Receiver
 from tests.support.rows import ids, rows
 from tgibf.outcome import Outcome

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.generator import Generator
+from harness.ring import Ring
+from harness.stores import new_store
+from harness.verification import Bounds
+from harness.waiting import wait_for
 from tests.support.faked_clock import FakedClock
-from tests.support.generator import Generator
 from tests.support.receiver import EVENT, Receiver
-from tests.support.ring import Ring
-from tests.support.stores import new_store
-from tests.support.verification import Bounds, verify
-from tests.support.waiting import wait_for
+from tests.support.verification import verify
 from webhook.store.audit import stored
 from webhook.store.contract import StartError
 

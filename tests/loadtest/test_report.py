@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from harness.processes import processes_with
 from tests.support.browser import Witness
-from tests.support.processes import processes_with
 from tests.support.scripts import figure, script
 
 pytestmark = pytest.mark.browser  # all of them, so that the minute of load is run once

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from support.binaries import BINARIES, RECORD, Binary, Release, origin, provide
-from support.cache import cache
-from support.fetch import ChecksumError, FetchError
-from support.go import VERSION, Recipe, architecture, build, fetch_toolchain, provide_go
+from artifacts.binaries import BINARIES, RECORD, Binary, Release, origin, provide
+from artifacts.cache import cache
+from artifacts.fetch import ChecksumError, FetchError
+from artifacts.go import VERSION, Recipe, architecture, build, fetch_toolchain, provide_go
+from harness.waiting import wait_for
 from tests.support.file_server import FileServer, serving
-from tests.support.waiting import wait_for
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 
 PINNED = {
     ("nomad", "1.11.0"): {
@@ -287,13 +287,13 @@ def test_a_build_that_is_ended_leaves_no_compiler_and_nothing_in_the_way(
     tool.chmod(0o755)
     program = (
         "import sys; from pathlib import Path\n"
-        "from support.binaries import Binary, provide\n"
-        "from support.go import Recipe, architecture\n"
+        "from artifacts.binaries import Binary, provide\n"
+        "from artifacts.go import Recipe, architecture\n"
         "recipe = Recipe(Path(sys.argv[1]), 'example.com/hello')\n"
         "provide(Binary('hello', '2.3.4', 'version', {}, recipe), architecture())\n"
     )
     environment = {**os.environ, "GOFLAGS": f"-toolexec={tool}", "GOCACHE": str(tmp_path / "go")}
-    environment["PYTHONPATH"] = str(REPOSITORY / "scripts")
+    environment["PYTHONPATH"] = str(ROOT)
     command = [sys.executable, "-c", program, str(binary.recipe.sources)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as building:
         wait_for(started.exists, "a tool of Go's", 60)
@@ -373,7 +373,7 @@ def test_the_toolchain_comes_from_the_first_proxy_with_its_tools_executable(
 def script(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run scripts/binaries to its end."""
     return subprocess.run(
-        [REPOSITORY / "scripts" / "binaries", *arguments],
+        [ROOT / "scripts" / "binaries", *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

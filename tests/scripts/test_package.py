@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from support.packages import lock_for, provide_packages
-from support.release import PYTHON
+from artifacts.packages import lock_for, provide_packages
+from artifacts.release import PYTHON
 from tests.support.receiver import Receiver
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 from webhook.settings import PREFIX
 
-PARTS = ("requirements", "scripts", "tgibf", "webhook")
+PARTS = ("artifacts", "commands", "requirements", "scripts", "tgibf", "tools", "webhook")
 PROJECT_VERSION = "0.1.0"
 COMMIT = ("-c", "user.name=A", "-c", "user.email=a@localhost", "commit", "--quiet", "-m", "all")
 ARCH = os.uname().machine
@@ -59,8 +59,8 @@ class Checkout:
         self.cache = folder / "cache"
         for name in PARTS:
             ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(REPOSITORY / name, self.root / name, ignore=ignored)
-        project = (REPOSITORY / "pyproject.toml").read_text()
+            shutil.copytree(ROOT / name, self.root / name, ignore=ignored)
+        project = (ROOT / "pyproject.toml").read_text()
         (self.root / "pyproject.toml").write_text(project)
         self.kept = self.cache / "teracompra-events"
         self.kept.mkdir(parents=True)

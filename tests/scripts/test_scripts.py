@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import processes_with
+from harness.processes import processes_with
+from harness.waiting import wait_for
 from tests.support.scripts import SCRIPTS, figure, script
-from tests.support.waiting import wait_for
 
 NAMES = sorted(
     path.name for path in SCRIPTS.iterdir() if path.is_file() and os.access(path, os.X_OK)

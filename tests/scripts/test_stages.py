@@ -11,8 +11,10 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from support.plan import Plan
-from support.stages import (
+from harness.processes import processes_with
+from harness.waiting import wait_for
+from suite.plan import Plan
+from suite.stages import (
     STAGES,
     SUITES,
     clock,
@@ -20,12 +22,13 @@ from support.stages import (
     on_other_python,
     stage_of,
 )
-from tests.support.processes import processes_with
-from tests.support.waiting import wait_for
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 
-TESTS = REPOSITORY / "tests"
-COPIED = ("requirements", "scripts", "tgibf", "webhook", "pyproject.toml")
+TESTS = ROOT / "tests"
+COPIED = (
+    *("artifacts", "cluster", "harness", "requirements", "scripts", "suite", "tgibf", "tools"),
+    *("webhook", "pyproject.toml"),
+)
 PASSES = "def test_it() -> None:\n    pass\n"
 FAILS = "def test_it() -> None:\n    assert not 'well'\n"
 WAITS = """
@@ -106,12 +109,12 @@ class Checkout:
     def __init__(self, root: Path) -> None:
         self.root = root
         for name in COPIED:
-            copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
-            copy(REPOSITORY / name, root / name)
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, root / name)
         shutil.copytree(TESTS / "support", root / "tests" / "support")
         for name in ("__init__.py", "conftest.py"):
             shutil.copy(TESTS / name, root / "tests" / name)
-        (root / ".venv").symlink_to(REPOSITORY / ".venv")
+        (root / ".venv").symlink_to(ROOT / ".venv")
 
     def add(self, folder: str, text: str) -> None:
         (self.root / "tests" / folder).mkdir()

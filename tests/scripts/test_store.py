@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.generator import Generator
+from harness.generator import Generator
+from harness.waiting import wait_for
 from tests.support.receiver import Receiver
 from tests.support.rows import rows
 from tests.support.scripts import script
-from tests.support.waiting import wait_for
 
 
 def test_a_copy_of_a_running_store_under_load_can_be_restored(

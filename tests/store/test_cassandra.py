@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from harness.ring import Ring
+from harness.stores import new_store
+from harness.waiting import wait_for
 from tests.support.faked_clock import FakedClock
 from tests.support.receiver import EVENT, Receiver
-from tests.support.ring import Ring
-from tests.support.stores import new_store
-from tests.support.waiting import wait_for
 from webhook.store.audit import stored
 
 RECOVERY_SECONDS = 10

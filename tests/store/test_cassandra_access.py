@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.waiting import wait_for
 from tests.support.locked_ring import PASSWORDS, LockedRing
 from tests.support.receiver import Receiver
-from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("no_shared_ring")
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.ring import Ring
+from harness.stores import new_store
+from harness.waiting import wait_for
 from tests.support.faked_clock import FakedClock
 from tests.support.receiver import Receiver
-from tests.support.ring import Ring
-from tests.support.stores import new_store
-from tests.support.waiting import wait_for
 
 AHEAD = "webhook_clock_ahead_of_ring_seconds"
 

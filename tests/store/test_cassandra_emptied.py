@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.http import Answer
+from harness.http import Answer
+from harness.ring import CASSANDRA, Ring
+from harness.stores import new_store
+from harness.verification import settled_counts
+from harness.waiting import wait_for
 from tests.support.receiver import Receiver
-from tests.support.ring import CASSANDRA, Ring
-from tests.support.stores import new_store
-from tests.support.verification import settled_counts
-from tests.support.waiting import wait_for
 from webhook.store.audit import stored
 
 AGREE_SECONDS = 20

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.ring import SHORT_LIVED, Node, Ring
+from harness.stores import new_store
+from harness.waiting import wait_for
 from tests.support.hosts_file import HostsFile
 from tests.support.locked_ring import PASSWORDS, LockedRing
 from tests.support.receiver import EVENT, Receiver
-from tests.support.ring import SHORT_LIVED, Node, Ring
-from tests.support.stores import new_store
-from tests.support.waiting import wait_for
 from webhook.store.audit import stored
 from webhook.store.cassandra.url import RingSettings
 from webhook.store.contract import StartError

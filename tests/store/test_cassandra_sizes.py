@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.ring import Ring
+from harness.stores import new_store
+from harness.waiting import wait_for
 from tests.support.receiver import Receiver
-from tests.support.ring import Ring
-from tests.support.stores import new_store
-from tests.support.waiting import wait_for
 from webhook.store.cassandra.lane import largest_body
 
 MAX_ARRAY_EVENTS = 1000  # unless set

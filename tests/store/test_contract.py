@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.stores import new_store
+from harness.stores import new_store
 from webhook.events import Event
 from webhook.store import Store, StoreUnavailable, open_store
 from webhook.store.audit import stored

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.waiting import wait_for
 from tests.support.faked_clock import FakedClock
 from tests.support.receiver import EVENT, Receiver
 from tests.support.rows import query, rows
 from tests.support.strace import needs_strace
-from tests.support.waiting import wait_for
 from webhook.events import Event
 from webhook.store.sqlite import SqliteStore
 from webhook.store.sqlite.guard import LOOK_SECONDS

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from tests.support.http import Answer, count, request
-from tests.support.waiting import wait_for
-from webhook.process import ReceiverProcess
+from harness.http import Answer, count, request
+from harness.receiver import ReceiverProcess
+from harness.waiting import wait_for
 
 EVENT = {"call_id": "1463669263.30033", "type": "call.new"}
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from support.cluster.copies import Copies
-from support.cluster.findings import Facts, Placed, findings
-from support.cluster.health import Health, Instance
-from support.cluster.spreading import uneven
+from cluster.copies import Copies
+from cluster.findings import Facts, Placed, findings
+from cluster.health import Health, Instance
+from cluster.spreading import uneven
 
 NAMES = ["node-1", "node-2", "node-3"]
 ADDRESSES = {f"node-{n}": f"192.168.56.1{n}:20000" for n in (1, 2, 3)}

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.routing.beats import BEAT_SECONDS, MISSED, Beats, Echo, Peer
-from support.routing.probes import probe
-from support.routing.service import metrics_of
-from support.routing.targets import Instance, Probe, choose
+from cluster.routing.beats import BEAT_SECONDS, MISSED, Beats, Echo, Peer
+from cluster.routing.probes import probe
+from cluster.routing.service import metrics_of
+from cluster.routing.targets import Instance, Probe, choose
 
 NODES = ["node-1", "node-2", "node-3"]
 instances = st.builds(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.virtual import keep
+from cluster.nodes.virtual import keep
 
 PACKAGE = "python3_3.11.2-1+b1_amd64.deb"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.consul import NODE, Consul
+from harness.consul import NODE, Consul
+from harness.waiting import wait_for
 from tests.support.receiver import Receiver
-from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.consul
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.waiting import wait_for
 from tests.support.raw_http import RawConnection, post
 from tests.support.receiver import Receiver
 from tests.support.rows import bodies, rows
-from tests.support.waiting import wait_for
 
 EVENT = b'{"type": "call.new"}'
 LINGER_NONE = b"\1\0\0\0\0\0\0\0"  # struct linger: on, 0 s; close sends a reset

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from harness.waiting import wait_for
 from tests.support.raw_http import RawConnection, post
 from tests.support.receiver import Receiver
 from tests.support.rows import rows
-from tests.support.waiting import wait_for
 
 EVENT = b'{"type": "call.new"}'
 

@@ -8,10 +8,10 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
+from harness.waiting import wait_for
 from tests.support.raw_http import RawConnection, post
 from tests.support.receiver import Receiver
 from tests.support.strace import needs_strace
-from tests.support.waiting import wait_for
 
 EVENT = b'{"type": "call.new"}'
 CLOSED = 500

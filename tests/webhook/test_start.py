@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.http import request
+from harness.http import request
+from harness.waiting import wait_for
 from tests.support.rows import rows
-from tests.support.waiting import wait_for
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 from webhook.settings import PREFIX
 
 COMMAND = [sys.executable, "-m", "webhook"]
@@ -38,9 +38,7 @@ def started(store: Path, command: Sequence[str], address: str = "127.0.0.1:0") -
         PREFIX + "STORE": f"sqlite:///{store}",
         PREFIX + "ADDRESS": address,
     }
-    with subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE) as process:
         try:
             yield process
         finally:

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from harness.waiting import wait_for
 from tests.support.raw_http import RawConnection, post
 from tests.support.receiver import Receiver
 from tests.support.rows import rows_since
-from tests.support.waiting import wait_for
 from webhook.window import Window
 
 WINDOW_SECONDS = 6

@@ -1,0 +1,194 @@
+"""From nothing, or from what there is, to a cluster of which every part is well."""
+
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.request import urlopen
+
+from cluster import jobs
+from cluster.display import Display, lines
+from cluster.findings import findings, gather, urgent
+from cluster.health import Health, look
+from cluster.kit import fill
+from cluster.layout import (
+    CONSUL_PORT,
+    NODES,
+    NOMAD_PORT,
+    ROUTES_PORT,
+    STATE,
+    TRAFFIC_PORT,
+    ClusterError,
+)
+from cluster.linux.namespace import must
+from cluster.nodes.namespaces import KIT, refuse_taken_network, running, start
+from cluster.ring.schema import UNANSWERED
+from tools.root import ROOT
+from tools.say import say
+
+NAMES = {node.name for node in NODES}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What differs from one kind of nodes to the other."""
+
+    within_seconds: float
+    """How long it may take them to be well."""
+    running: Callable[[], set[str]]
+    """The names of those that run."""
+    advice: str
+    """What to do when they are not well."""
+    webhook: tuple[str, ...] = ()
+    """Options for the webhook's job."""
+
+
+def up() -> None:
+    """Start what does not run, and return when all of it is well. Raises ClusterError."""
+    _refuse_memory()
+    refuse_taken_network()
+    say("putting together what nodes need")
+    fill(KIT, platform.machine(), jobs.node_python())
+    display = Display()
+    say(f"starting {', '.join(node.name for node in NODES)}")
+    for node in NODES:
+        start(node)
+    serve(NAMESPACES, display)
+    say(f"up, after {display.seconds:.0f} s")
+    print(addresses())
+
+
+def serve(kind: Kind, display: Display) -> None:
+    """From nodes that have started to events that are taken. Raises ClusterError."""
+    _wait(kind, display, servers_are_well, "Consul, Nomad and Cassandra")
+    say("applying the schema")
+    _apply_schema(kind)
+    jobs.submit("fabio")
+    jobs.submit("webhook", *kind.webhook)
+    _wait(
+        kind,
+        display,
+        is_ready,
+        "Fabio and the webhook",
+        lambda: jobs.run_again_if_given_up("webhook", *kind.webhook),
+    )
+
+
+def _refuse_memory() -> None:
+    STATE.mkdir(exist_ok=True)
+    kind = must(["stat", "--file-system", "--format=%T", str(STATE)]).strip()
+    if kind in {"tmpfs", "ramfs"}:
+        raise ClusterError(
+            f"{STATE} is on {kind}, where a sync means nothing; have the checkout on a disk"
+        )
+
+
+def _apply_schema(kind: Kind) -> None:
+    """Apply it, again where a slow node did not answer in time: what is there already stays."""
+    deadline = time.monotonic() + kind.within_seconds
+    command = [sys.executable, str(ROOT / "node" / "bin" / "cassandra"), "schema"]
+    while True:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != UNANSWERED or time.monotonic() > deadline:
+            break
+        say(f"again: {done.stderr.strip().removeprefix('error: ')}")
+        time.sleep(1)
+    if done.returncode:
+        raise ClusterError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
+
+
+def _wait(
+    kind: Kind,
+    display: Display,
+    well: Callable[[Health], bool],
+    what: str,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
+    deadline = time.monotonic() + kind.within_seconds
+    while True:
+        health, running_now = look(), kind.running()
+        display.show(lines(health, running_now))
+        if well(health):
+            return
+        if gone := NAMES - running_now:
+            raise ClusterError(f"{min(gone)} has ended; {kind.advice}")
+        if time.monotonic() > deadline:
+            within = f"{kind.within_seconds:.0f} s"
+            raise ClusterError(f"{what}: not well within {within}; {kind.advice}")
+        meanwhile()
+        time.sleep(0.5)
+
+
+def running_nodes() -> set[str]:
+    """The names of the nodes that run."""
+    return {node.name for node in NODES if running(node.name)}
+
+
+NAMESPACES = Kind(
+    240.0,
+    running_nodes,
+    f"the nodes' logs are in {STATE}/node-*/log, and `scripts/cluster up` goes on from here",
+)
+
+
+def servers_are_well(health: Health) -> bool:
+    """Whether every node's own parts are well, and both clusters have a leader."""
+    return (
+        bool(health.consul_leader and health.nomad_leader)
+        and health.members == health.clients == health.nodes_with("cassandra") == NAMES
+    )
+
+
+def traffic_is_taken(health: Health) -> bool:
+    """Whether events are taken at every node's front door."""
+    if health.nodes_with("fabio") != NAMES or not health.passing("webhook"):
+        return False
+    return all(_answers(f"{node.url(TRAFFIC_PORT)}/ready") for node in NODES)
+
+
+def all_is_well(health: Health, found: Iterable[str]) -> bool:
+    """Whether every part is well, and nothing that was found is a fault."""
+    return not urgent(found) and servers_are_well(health) and traffic_is_taken(health)
+
+
+def is_ready(health: Health) -> bool:
+    """Whether events are taken, and whoever scales a job now is not told to come back later."""
+    return "webhook" not in health.deploying and traffic_is_taken(health)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of ours
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
+
+
+def show_status() -> int:
+    """Print what runs where; 0 if all of it is well."""
+    health, running_now = look(), running_nodes()
+    print("\n".join(lines(health, running_now)))
+    for one in sorted(health.services.get("webhook", []), key=lambda one: one.address):
+        print(f"webhook at {one.address} on {one.node}: {'ok' if one.passing else 'not ready'}")
+    wrong = findings(health, gather(running_now), running_now)
+    faults = urgent(wrong)
+    for line in wrong:
+        print(f"{'wrong' if line in faults else 'note'}: {line}")
+    well = all_is_well(health, wrong)
+    if well:
+        print(addresses())
+    return 0 if well else 1
+
+
+def addresses() -> str:
+    """Where to look."""
+    node = NODES[0]
+    return (
+        f"webhook    {node.url(TRAFFIC_PORT)}/      (any node's address will do)\n"
+        f"Consul UI  {node.url(CONSUL_PORT)}/ui/\n"
+        f"Nomad UI   {node.url(NOMAD_PORT)}/ui/\n"
+        f"Fabio UI   {node.url(ROUTES_PORT)}/"
+    )
