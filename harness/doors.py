@@ -1,7 +1,8 @@
 """What clients see at each node's door while something happens to a node.
 
 A generator for each door, so that every event has a door, and at an even rate, so that every event
-has a moment: that at which it was due.
+has a moment: that at which it was due. Or one generator that knows all doors, and leaves out one
+that does not answer, as a careful client would.
 
     with Doors(tmp_path, keep_alive=False) as doors:
         ...
@@ -26,6 +27,8 @@ from tgibf.outcome import Outcome
 RATE = 50
 """Events per second at each door."""
 TIMEOUT_SECONDS = 5
+ALL_DOORS = "all"
+"""In place of a node's name, where one client knows all doors."""
 FEW = 0.01
 """A door whose requests fail less often is in service."""
 
@@ -54,13 +57,17 @@ class Seen:
 class Doors:
     """Load at the doors of all nodes, from `with` until its end."""
 
-    def __init__(self, folder: Path, *, keep_alive: bool, rate: int = RATE) -> None:
-        options = ["--rate", f"{rate}", "--timeout", f"{TIMEOUT_SECONDS}"]
-        options += ["--keep-alive"] * keep_alive
-        self._rate = rate
+    def __init__(self, folder: Path, *, keep_alive: bool, one_client: bool = False) -> None:
+        doors = {node.name: [node.url(TRAFFIC_PORT)] for node in NODES}
+        self._rate = RATE
+        options = ["--timeout", f"{TIMEOUT_SECONDS}"] + ["--keep-alive"] * keep_alive
+        if one_client:
+            doors = {ALL_DOORS: [url for urls in doors.values() for url in urls]}
+            self._rate = RATE * len(NODES)
+            options += ["--failover"]
         self._generators = {
-            node.name: Generator([node.url(TRAFFIC_PORT)], folder / f"{node.name}.ledger", *options)
-            for node in NODES
+            name: Generator(urls, folder / f"{name}.ledger", "--rate", f"{self._rate}", *options)
+            for name, urls in doors.items()
         }
         self._began: dict[str, float] = {}
         self._marked = 0.0
@@ -104,7 +111,7 @@ class Doors:
     def seen(self, living: Collection[str]) -> Seen:
         """After the end; `living` are the nodes that are not hurt."""
         since = {name: self._since(name) for name in self.outcomes}
-        doors = {name: series for name, series in since.items() if name in living}
+        doors = {name: series for name, series in since.items() if name in {ALL_DOORS, *living}}
         recovered = _recovered_after(doors.values())
         until = [ok for series in doors.values() for due, ok in series if due < recovered]
         each = list(self.all_outcomes().values())

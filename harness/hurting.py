@@ -36,9 +36,12 @@ class Case:
     role: str
     seconds: float
     keep_alive: bool = False
+    one_client: bool = False
+    """One that knows all doors, in place of one for each door."""
 
     def __str__(self) -> str:
         clients = "kept alive" if self.keep_alive else "a connection each"
+        clients += ", one client" * self.one_client
         leads = {"none": "leads nothing", "both": "leads both"}.get(self.role, f"leads {self.role}")
         return f"{self.fault.name} for {self.seconds:g} s, {leads}, {clients}"
 
@@ -63,7 +66,7 @@ def run(cluster: Cluster, case: Case, folder: Path, allocations: int = 3) -> Rep
     victim = appoint(case.role)
     living = {node.name for node in NODES if node != victim}
     before = allocations_on(cluster, living)
-    with Doors(folder, keep_alive=case.keep_alive) as doors:
+    with Doors(folder, keep_alive=case.keep_alive, one_client=case.one_client) as doors:
         time.sleep(BEFORE_SECONDS)
         doors.mark()
         began = time.monotonic()
