@@ -28,7 +28,7 @@ from bench.cpu import own_cpu_seconds
 from bench.figures import Figures, conditions, ratio, table
 from bench.wrk import Load, Measured
 from cluster import health
-from cluster.layout import NODES, NOMAD_PORT
+from cluster.layout import NODES, NOMAD_PORT, PARTS
 from cluster.nodes.namespaces import KIT
 from harness.waiting import wait_for
 from tools.say import fail, say
@@ -43,10 +43,7 @@ SCALE_SECONDS = 60.0
 # A word of a process's command line, and what it is called here.
 KINDS = {
     "-m webhook": "webhook",
-    "CassandraDaemon": "Cassandra",
-    "bin/fabio": "Fabio",
-    "nomad agent": "Nomad",
-    "consul agent": "Consul",
+    **{part.process: part.title for part in PARTS},
     "wrk ": "wrk",
 }
 

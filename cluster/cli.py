@@ -8,6 +8,7 @@ import argparse
 import subprocess
 from collections.abc import Callable
 
+from cluster.layout import SHOWN
 from tools.debian import provide
 from tools.entry import enter
 from tools.say import fail, say
@@ -60,7 +61,7 @@ def main() -> int:
     hurt.add_argument("--seconds", type=float, default=30.0, help="for how long (default: 30)")
     restart = verbs.add_parser("restart", help="restart one part of a node")
     restart.add_argument("node", help="such as node-1")
-    restart.add_argument("part", choices=["consul", "nomad", "cassandra", "fabio"])
+    restart.add_argument("part", choices=[part.name for part in SHOWN])
     replace = verbs.add_parser("replace", help="bring a node back whose disk was lost")
     replace.add_argument("node", help="such as node-1")
     verbs.add_parser("spread", help="move allocations of the webhook until they are even")

@@ -4,9 +4,7 @@ import sys
 import time
 
 from cluster.health import Health
-from cluster.layout import NODES
-
-PARTS = ("consul", "nomad", "cassandra", "fabio")
+from cluster.layout import NODES, SHOWN, WEBHOOK
 
 
 def lines(health: Health, running: set[str]) -> list[str]:
@@ -19,13 +17,8 @@ def lines(health: Health, running: set[str]) -> list[str]:
 
 
 def _parts(health: Health, node: str) -> str:
-    well = {
-        "consul": health.members,
-        "nomad": health.clients,
-        **{part: health.nodes_with(part) for part in ("cassandra", "fabio")},
-    }
-    cells = [f"{part} {'ok' if node in nodes else '--'}" for part, nodes in well.items()]
-    cells.append(f"webhook {sum(one.node == node for one in health.passing('webhook'))}")
+    cells = [f"{part.name} {'ok' if node in health.well(part) else '--'}" for part in SHOWN]
+    cells.append(f"webhook {sum(one.node == node for one in health.passing(WEBHOOK))}")
     leaders = (("Consul", health.consul_leader), ("Nomad", health.nomad_leader))
     if leads := [part for part, leader in leaders if leader == node]:
         cells.append(f"leads {' and '.join(leads)}")

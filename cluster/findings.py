@@ -10,11 +10,11 @@ import requests
 
 from cluster.copies import Copies, copies_at
 from cluster.health import ASK_SECONDS, Health, ask_nomad
-from cluster.layout import NODES, VIEW_PORT, Node
+from cluster.layout import NODES, STARTED, VIEW_PORT, WEBHOOK, Node
 from cluster.ring.schema import PROMISED_COPIES
 from cluster.spreading import uneven
 
-JOBS = ("fabio", "webhook")
+JOBS = (*(part.name for part in STARTED), WEBHOOK)
 UNEVEN = "scripts/cluster spread"
 
 
@@ -126,7 +126,7 @@ def _copies(facts: Facts, running: set[str]) -> Iterator[str]:
 def _stale(health: Health, facts: Facts) -> Iterator[str]:
     """Consul against Nomad, and against what listens."""
     placed = {one.address for one in facts.placed}
-    listed = health.services.get("webhook", [])
+    listed = health.services.get(WEBHOOK, [])
     known = {one.address for one in listed}
     for one in listed:
         if facts.jobs and one.address not in placed:
@@ -148,7 +148,7 @@ def _stale(health: Health, facts: Facts) -> Iterator[str]:
 
 
 def _missing(facts: Facts) -> Iterator[str]:
-    if "webhook" in facts.jobs and len(facts.placed) != facts.count:
+    if WEBHOOK in facts.jobs and len(facts.placed) != facts.count:
         yield f"{len(facts.placed)} allocations of the webhook run, of {facts.count}"
 
 
@@ -182,9 +182,9 @@ def _ask(client: Any, facts: Facts) -> None:
         for name, one in jobs.items()
         if not one["Stop"] and one["Status"] != "dead"
     }
-    if "webhook" in facts.jobs:
-        facts.count = client.job.get_job("webhook")["TaskGroups"][0]["Count"]
-        for one in client.job.get_allocations("webhook"):
+    if WEBHOOK in facts.jobs:
+        facts.count = client.job.get_job(WEBHOOK)["TaskGroups"][0]["Count"]
+        for one in client.job.get_allocations(WEBHOOK):
             if (one["DesiredStatus"], one["ClientStatus"]) == ("run", "running"):
                 facts.placed.append(Placed(one["NodeName"], _address(client, one["ID"])))
     for one in client.nodes.get_nodes():

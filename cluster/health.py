@@ -9,9 +9,11 @@ import consul
 import nomad
 import requests
 
-from cluster.layout import CONSUL_PORT, NODES, NOMAD_PORT, Node
+from cluster.layout import CONSUL_PORT, NODES, NOMAD_PORT, PARTS, WEBHOOK, Node, Part
 
 ASK_SECONDS = 2
+SERVICES = (*(part.name for part in PARTS if part.name not in {"consul", "nomad"}), WEBHOOK)
+"""All but those that Consul and Nomad know otherwise."""
 DEPLOYING = {"initializing", "pending", "running", "unblocking"}
 
 T = TypeVar("T")
@@ -47,12 +49,17 @@ class Health:
         """The instances of a service that are well."""
         return [one for one in self.services.get(service, []) if one.passing]
 
+    def well(self, part: Part) -> set[str]:
+        """The nodes where the part is well."""
+        known = {"consul": self.members, "nomad": self.clients}
+        return known[part.name] if part.name in known else self.nodes_with(part.name)
+
     def nodes_with(self, service: str) -> set[str]:
         """The nodes where an instance of the service is well."""
         return {one.node for one in self.passing(service)}
 
 
-def look(services: Iterable[str] = ("cassandra", "fabio", "webhook")) -> Health:
+def look(services: Iterable[str] = SERVICES) -> Health:
     """Ask Consul and Nomad. Takes a moment for each node that does not answer."""
     health = Health()
     ask(lambda node: _ask_consul(node, health, services))

@@ -1,6 +1,6 @@
 """What every node has at /opt/teracompra, put together in one folder.
 
-    bin/        consul, nomad, fabio
+    bin/        the programs of cluster/layout.py's parts: consul, nomad, fabio
     cache/      Cassandra's program files
     packages/   third-party packages for the programs in node/, which have no venv
     cassandra/ consul/ nomad/             configuration, as in the repository
@@ -19,9 +19,10 @@ from artifacts.binaries import provide_binary
 from artifacts.cassandra import cache, provide_cassandra
 from artifacts.packages import provide_packages
 from artifacts.release import provide_release
+from cluster.layout import PARTS
 from tools.root import ROOT
 
-PROGRAMS = ("consul", "nomad", "fabio")
+PROGRAMS = tuple(part.program for part in PARTS if part.program)
 FROM_REPOSITORY = ("artifacts", "cassandra", "cluster", "consul", "node", "nomad", "tools")
 
 

@@ -10,8 +10,12 @@ HOST_ADDRESS = "192.168.56.1/24"
 HOST_INTERFACE = "teracompra0"
 NODE_INTERFACE = "eth1"
 
+WEBHOOK = "webhook"
+"""The service, and its job: what all the parts are there for."""
+
 CONSUL_PORT = 8500
 NOMAD_PORT = 4646
+CQL_PORT = 9042
 TRAFFIC_PORT = 9999
 ROUTES_PORT = 9998
 VIEW_PORT = 9997
@@ -52,6 +56,38 @@ class Node:
 
 
 NODES = tuple(Node(number) for number in (1, 2, 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the cluster. A row is all that a further one needs, beside its job or unit file."""
+
+    name: str
+    """Of its service in Consul; of its job and the job's task, or of its unit."""
+    title: str
+    """As people write it."""
+    port: int
+    """Where it answers, on each node."""
+    process: str
+    """A piece of its processes' command lines."""
+    program: str = ""
+    """In `bin/` on every node, one of artifacts/binaries.py; empty if it is no single file."""
+    started_by_up: bool = False
+    """Whether it is a job of Nomad's, which `up` starts."""
+    shown: bool = True
+    """Whether every node has one: that is shown, waited for, and can be restarted."""
+    ui: str = ""
+    """The path of its user interface; empty if it has none."""
+
+
+PARTS = (
+    Part("consul", "Consul", CONSUL_PORT, "bin/consul", program="consul", ui="/ui/"),
+    Part("nomad", "Nomad", NOMAD_PORT, "bin/nomad", program="nomad", ui="/ui/"),
+    Part("cassandra", "Cassandra", CQL_PORT, "CassandraDaemon"),
+    Part("fabio", "Fabio", ROUTES_PORT, "bin/fabio", "fabio", started_by_up=True, ui="/"),
+)
+SHOWN = tuple(part for part in PARTS if part.shown)
+STARTED = tuple(part for part in PARTS if part.started_by_up)
 
 
 def named(name: str) -> Node:

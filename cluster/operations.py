@@ -9,14 +9,13 @@ from cluster.faults import fault
 from cluster.findings import findings, gather
 from cluster.health import ask_nomad, look
 from cluster.jobs import nomad
-from cluster.layout import ClusterError, Node
+from cluster.layout import STARTED, ClusterError, Node
 from cluster.nodes import namespaces
 from cluster.up import all_is_well, running_nodes
 from tools.say import say
 
 WITHIN_SECONDS = 300.0
 LOOK_SECONDS = 1.0
-FABIO = "fabio"
 
 
 def hurt(node: Node, name: str, seconds: float) -> None:
@@ -37,8 +36,8 @@ def hurt(node: Node, name: str, seconds: float) -> None:
 def restart(node: Node, part: str) -> None:
     """Restart one of the node's parts, and wait. Raises ClusterError."""
     say(f"restarting {part} on {node.name}")
-    if part == FABIO:
-        nomad("alloc", "restart", "-task", FABIO, _fabio_on(node))
+    if part in {one.name for one in STARTED}:
+        nomad("alloc", "restart", "-task", part, _allocation(part, node))
     else:
         namespaces.restart(node, part)
     await_well()
@@ -73,14 +72,14 @@ def _hold(seconds: float, pause: Callable[[float], None] = time.sleep) -> None:
         pause(min(left, 10))
 
 
-def _fabio_on(node: Node) -> str:
+def _allocation(part: str, node: Node) -> str:
     def question(client: Any) -> str | None:
-        for one in client.job.get_allocations(FABIO):
+        for one in client.job.get_allocations(part):
             if (one["NodeName"], one["ClientStatus"]) == (node.name, "running"):
                 return str(one["ID"])
         return None
 
     found = ask_nomad(question)
     if found is None:
-        raise ClusterError(f"no Fabio runs on {node.name}")
+        raise ClusterError(f"no {part} runs on {node.name}")
     return found

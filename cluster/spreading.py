@@ -7,13 +7,12 @@ from typing import Any
 
 from cluster.health import ask_nomad, look
 from cluster.jobs import nomad
-from cluster.layout import ClusterError
+from cluster.layout import WEBHOOK, ClusterError
 from tools.say import say
 
 WITHIN_SECONDS = 120.0
 LOOK_SECONDS = 0.5
 TRIES = 3  # for each allocation: Nomad may place one where it was
-JOB = "webhook"
 
 
 def uneven(numbers: Mapping[str, int]) -> tuple[str, str] | None:
@@ -57,7 +56,7 @@ def _running() -> dict[str, list[str]]:
 
     def question(client: Any) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for one in client.job.get_allocations(JOB):
+        for one in client.job.get_allocations(WEBHOOK):
             if one["DesiredStatus"] == "run" and one["ClientStatus"] in {"pending", "running"}:
                 found.setdefault(one["NodeName"], []).append(one["ID"])
         return found
@@ -70,7 +69,10 @@ def _running() -> dict[str, list[str]]:
 
 def _await_well(number: int) -> None:
     deadline = time.monotonic() + WITHIN_SECONDS
-    while len(look((JOB,)).passing(JOB)) != number or sum(map(len, _running().values())) != number:
+    while (
+        len(look((WEBHOOK,)).passing(WEBHOOK)) != number
+        or sum(map(len, _running().values())) != number
+    ):
         if time.monotonic() > deadline:
             raise ClusterError(f"not {number} that are well within {WITHIN_SECONDS:.0f} s")
         time.sleep(LOOK_SECONDS)

@@ -15,12 +15,13 @@ from cluster.findings import findings, gather, urgent
 from cluster.health import Health, look
 from cluster.kit import fill
 from cluster.layout import (
-    CONSUL_PORT,
     NODES,
-    NOMAD_PORT,
-    ROUTES_PORT,
+    PARTS,
+    SHOWN,
+    STARTED,
     STATE,
     TRAFFIC_PORT,
+    WEBHOOK,
     ClusterError,
 )
 from cluster.linux.namespace import must
@@ -66,14 +67,15 @@ def serve(kind: Kind, display: Display) -> None:
     _wait(kind, display, servers_are_well, "Consul, Nomad and Cassandra")
     say("applying the schema")
     _apply_schema(kind)
-    jobs.submit("fabio")
-    jobs.submit("webhook", *kind.webhook)
+    for part in STARTED:
+        jobs.submit(part.name)
+    jobs.submit(WEBHOOK, *kind.webhook)
     _wait(
         kind,
         display,
         is_ready,
         "Fabio and the webhook",
-        lambda: jobs.run_again_if_given_up("webhook", *kind.webhook),
+        lambda: jobs.run_again_if_given_up(WEBHOOK, *kind.webhook),
     )
 
 
@@ -136,15 +138,16 @@ NAMESPACES = Kind(
 
 def servers_are_well(health: Health) -> bool:
     """Whether every node's own parts are well, and both clusters have a leader."""
-    return (
-        bool(health.consul_leader and health.nomad_leader)
-        and health.members == health.clients == health.nodes_with("cassandra") == NAMES
+    own = [part for part in SHOWN if not part.started_by_up]
+    return bool(health.consul_leader and health.nomad_leader) and all(
+        health.well(part) == NAMES for part in own
     )
 
 
 def traffic_is_taken(health: Health) -> bool:
     """Whether events are taken at every node's front door."""
-    if health.nodes_with("fabio") != NAMES or not health.passing("webhook"):
+    everywhere = [part for part in SHOWN if part.started_by_up]
+    if any(health.well(part) != NAMES for part in everywhere) or not health.passing(WEBHOOK):
         return False
     return all(_answers(f"{node.url(TRAFFIC_PORT)}/ready") for node in NODES)
 
@@ -156,7 +159,7 @@ def all_is_well(health: Health, found: Iterable[str]) -> bool:
 
 def is_ready(health: Health) -> bool:
     """Whether events are taken, and whoever scales a job now is not told to come back later."""
-    return "webhook" not in health.deploying and traffic_is_taken(health)
+    return WEBHOOK not in health.deploying and traffic_is_taken(health)
 
 
 def _answers(url: str) -> bool:
@@ -171,7 +174,7 @@ def show_status() -> int:
     """Print what runs where; 0 if all of it is well."""
     health, running_now = look(), running_nodes()
     print("\n".join(lines(health, running_now)))
-    for one in sorted(health.services.get("webhook", []), key=lambda one: one.address):
+    for one in sorted(health.services.get(WEBHOOK, []), key=lambda one: one.address):
         print(f"webhook at {one.address} on {one.node}: {'ok' if one.passing else 'not ready'}")
     wrong = findings(health, gather(running_now), running_now)
     faults = urgent(wrong)
@@ -186,9 +189,8 @@ def show_status() -> int:
 def addresses() -> str:
     """Where to look."""
     node = NODES[0]
-    return (
-        f"webhook    {node.url(TRAFFIC_PORT)}/      (any node's address will do)\n"
-        f"Consul UI  {node.url(CONSUL_PORT)}/ui/\n"
-        f"Nomad UI   {node.url(NOMAD_PORT)}/ui/\n"
-        f"Fabio UI   {node.url(ROUTES_PORT)}/"
-    )
+    lines = [f"webhook    {node.url(TRAFFIC_PORT)}/      (any node's address will do)"]
+    lines += [
+        f"{part.title + ' UI':<11}{node.url(part.port)}{part.ui}" for part in PARTS if part.ui
+    ]
+    return "\n".join(lines)

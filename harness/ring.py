@@ -27,6 +27,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cluster import layout
+from cluster.layout import CQL_PORT, HOST_ADDRESS, HOST_INTERFACE, NETWORK
 from cluster.linux.namespace import (
     Machine,
     Switch,
@@ -41,9 +43,8 @@ from tools.root import ROOT
 from tools.say import say
 
 CASSANDRA = str(ROOT / "scripts" / "cassandra")
-NETWORK = "192.168.56.0/24"
-HOST = "192.168.56.1"
-INTERFACE = "teracompra0"
+HOST = HOST_ADDRESS.partition("/")[0]
+INTERFACE = HOST_INTERFACE
 LOCK = "\0teracompra-ring"
 NOWHERE = "02:00:00:00:00:00"  # a hardware address that nobody has
 START_SECONDS = 120.0
@@ -69,7 +70,7 @@ class Node:
 
     def __init__(self, number: int, directory: Path) -> None:
         self.number = number
-        self.host = f"192.168.56.{10 + number}"
+        self.host = layout.Node(number).address
         self.directory = directory / f"node-{number}"
         self.data = self.directory / "lib" / "cassandra"
         self.log = self.directory / "log"
@@ -153,7 +154,7 @@ class Ring:
             self._stack.enter_context(_lock(self._wait_seconds))
             self._refuse_taken_network()
             self._stack.enter_context(self._switch)
-            self._switch.plug_host(INTERFACE, f"{HOST}/24")
+            self._switch.plug_host(INTERFACE, HOST_ADDRESS)
             for node in self.nodes.values():
                 self._make_machine(node)
             for number in self.nodes:  # one by one: at the same time two may pick the same tokens
@@ -390,9 +391,9 @@ class Ring:
         from cassandra.query import SimpleStatement
 
         try:
-            socket.create_connection((self.nodes[number].host, 9042), 1).close()
+            socket.create_connection((self.nodes[number].host, CQL_PORT), 1).close()
         except OSError as error:
-            return f"port 9042: {error}"
+            return f"port {CQL_PORT}: {error}"
         # This keyspace has three replicas on every ring: too few alive are refused at once.
         level = {1: Level.ONE, 2: Level.TWO, 3: Level.THREE}[alive]
         query = "SELECT status FROM system_distributed.view_build_status"

@@ -61,7 +61,7 @@ STAGES = (
         "unit",
         "pure functions, the load generator, capacity",
         seconds=80,
-        folders=("unit", "tgibf", "capacity"),
+        folders=("unit", "tgibf", "capacity", "tools"),
         commands={"openssl": "openssl"},
     ),
     Stage(

@@ -20,14 +20,14 @@ from artifacts.cassandra import (
     nodetool_command,
     provide_cassandra,
 )
+from cluster.layout import CQL_PORT, NODES
 from tools.entry import enter
 from tools.network import interface_address
 from tools.say import fail, say
 from tools.venv import VENV
 
-SEEDS = ("192.168.56.11", "192.168.56.12", "192.168.56.13")
+SEEDS = tuple(node.address for node in NODES)
 OPTIONS = "CASSANDRA_JVM_OPTIONS"
-CQL_PORT = 9042
 STORAGE = "/var/lib/cassandra"
 REPLACE = "replace"  # a file in the storage: see `node --help`
 

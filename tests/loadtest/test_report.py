@@ -148,8 +148,8 @@ def test_the_summary_has_the_figures_without_the_samples(report: Report) -> None
     assert summary["valid"] is True
     assert summary["acked"] == report.total("acked")
     assert summary["ledger"] == report.record["verdict"]["ledger"]
-    assert summary["events_a_write"] >= 1
-    assert summary["cpu_us_an_event"]["receivers"] > 0
+    assert summary["events_per_write"] >= 1
+    assert summary["cpu_us_per_event"]["receivers"] > 0
     assert "samples" not in summary
 
 

@@ -5,35 +5,11 @@ from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 
-from loadtest import figures
-from loadtest.judging import between, reasons
+from loadtest.report import figures
+from loadtest.report.charts import CHARTS
+from loadtest.verdict.judging import between, reasons
 from loadtest.record import CountVerdict, LedgerVerdict, Record
 
-TITLES = {
-    "count": "Count",
-    "events": "Events per second",
-    "latency": "Latency",
-    "errors": "Errors",
-    "allocations": "Allocations",
-    "receivers": "Receivers",
-    "machine": "This machine",
-}
-CAPTIONS = {
-    "count": "What GET /events/count answered, asked once a second. It rises with what is "
-    "acknowledged until the first events leave the window; from then on it follows the rate alone: "
-    "the rate times the window, of which the last second is still running.",
-    "events": "Of each generator.",
-    "latency": "From the moment an event was due to its 200, of the events acknowledged in each "
-    "second. In a long run, of some seconds together: the median of their percentiles, and the "
-    "worst maximum.",
-    "errors": "Events that were not acknowledged, by what came instead: refused ones are certainly "
-    "not stored, unknown ones may be.",
-    "allocations": "As Nomad has them, and those whose checks pass in Consul: these take events.",
-    "receivers": "Each from its own /metrics: how many events share a write (group commit), how "
-    "many wait for theirs, and memory.",
-    "machine": "The one that the load comes from: CPU by kind of process, and sockets. What the "
-    "kernel does for the network in interrupts belongs to no process.",
-}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 LEDGER_MEANINGS = {
     "attempted": "events that were sent",
@@ -60,7 +36,7 @@ def page(record: Record, charts: Mapping[str, str]) -> str:
         _conditions(record),
     ]
     state = "valid" if record.verdict.valid else "invalid"
-    css = files("loadtest").joinpath("page.css").read_text(encoding="utf-8")
+    css = files("loadtest.report").joinpath("page.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -181,7 +157,7 @@ def _checked(counts: CountVerdict) -> str:
 
 
 def _chart(name: str, svg: str) -> str:
-    title, caption = TITLES[name], CAPTIONS[name]
+    title, caption = CHARTS[name].title, CHARTS[name].caption
     picture = svg.replace("<svg ", f'<svg role="img" aria-label="{_e(title)}: {_e(caption)}" ', 1)
     return _section(
         f"chart-{name}",
@@ -191,7 +167,7 @@ def _chart(name: str, svg: str) -> str:
 
 
 def _absent(charts: Mapping[str, str]) -> str:
-    absent = [title for name, title in TITLES.items() if name not in charts]
+    absent = [one.title for name, one in CHARTS.items() if name not in charts]
     if not absent:
         return ""
     return f'<p id="absent">Not to be had from this target: {_e(", ".join(absent).lower())}.</p>\n'
@@ -219,10 +195,10 @@ def _generators(record: Record) -> str:
 def _costs(record: Record) -> str:
     rows = [
         [f"CPU time of {kind}", f"{value:,.0f} us"]
-        for kind, value in figures.cpu_an_event(record).items()
+        for kind, value in figures.cpu_per_event(record).items()
         if round(value)
     ]
-    network, group = figures.bytes_an_event(record), figures.events_a_write(record)
+    network, group = figures.bytes_per_event(record), figures.events_per_write(record)
     rows.append(["on the wire", f"{network:,.0f} bytes" if network else "not known"])
     rows.append(["events a write", f"{group:,.1f}" if group else "not told"])
     text = "<p>What this machine used during the load, for whatever, by acknowledged event.</p>\n"

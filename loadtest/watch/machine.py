@@ -11,15 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cluster.layout import PARTS
 from loadtest.record import MachineSample
 
 KINDS = {
     "-m tgibf": "TGIBF",
     "-m webhook": "receivers",
-    "CassandraDaemon": "Cassandra",
-    "bin/fabio": "Fabio",
-    "bin/nomad": "Nomad",
-    "bin/consul": "Consul",
+    **{part.process: part.title for part in PARTS},
     "qemu-system": "virtual machines",
 }
 """Part of a process's command line, and what the process is called here."""

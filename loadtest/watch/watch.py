@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from loadtest.counts import Counts
 from loadtest.generators import Generator
-from loadtest.machine import Machine
-from loadtest.receivers import Receivers
 from loadtest.record import Samples
-from loadtest.samplers import Sampler
-from loadtest.targets import Target
+from loadtest.targets.contract import Target
+from loadtest.watch.counts import Counts
+from loadtest.watch.machine import Machine
+from loadtest.watch.receivers import Receivers
+from loadtest.watch.samplers import Sampler
 
 
 class Watch:

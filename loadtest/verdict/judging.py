@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from loadtest.expectation import Expectation, Received
 from loadtest.record import (
     CountSample,
     CountVerdict,
@@ -17,6 +16,7 @@ from loadtest.record import (
     LoadSecond,
     Record,
 )
+from loadtest.verdict.expectation import Expectation, Received
 from tgibf.ledger import LedgerError, Outcomes, read_ledger
 from tgibf.verdict import judge
 from webhook.clock import MICROSECONDS

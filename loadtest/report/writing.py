@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from loadtest import charts, summary
-from loadtest.page import page
+from loadtest.report import charts, summary
+from loadtest.report.page import page
 from loadtest.record import FILE, Record, write_record
-from loadtest.targets import STORE_FILE
+from loadtest.targets.demo import STORE_FILE
 
 PAGE = "index.html"
 

@@ -1,11 +1,12 @@
 """The charts of a report."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from statistics import mean, median
 
-from loadtest import figures
-from loadtest.figure import (
+from loadtest.report import figures
+from loadtest.report.drawing import (
     BLUE,
     GREEN,
     GREY,
@@ -20,7 +21,7 @@ from loadtest.figure import (
     Chart,
     style,
 )
-from loadtest.figures import Series
+from loadtest.report.figures import Series
 from loadtest.record import Record
 
 Reduce = Callable[[Sequence[float]], float]
@@ -250,7 +251,9 @@ def machine(record: Record) -> Chart:
     def sliced(values: Sequence[float], reduce: Reduce = mean) -> Series:
         return figures.sliced(Series(moments, values), width, reduce)
 
-    used = {kind: [one.processes.get(kind, 0.0) for one in looks] for kind in PROCESSES}
+    found = {kind for one in looks for kind in one.processes} - PROCESSES.keys()
+    kinds = {**PROCESSES, **dict(zip(sorted(found), cycle(PALETTE), strict=False))}
+    used = {kind: [one.processes.get(kind, 0.0) for one in looks] for kind in kinds}
     layers = {kind: sliced(cores) for kind, cores in used.items()}
     layers = {kind: one for kind, one in layers.items() if one.values and mean(one.values) > LEAST}
     busy = sliced([sum(one.cores.values()) - one.cores.get("io_wait", 0.0) for one in looks])
@@ -269,7 +272,7 @@ def machine(record: Record) -> Chart:
             chart.x(busy.seconds),
             [one.values for one in layers.values()],
             labels=list(layers),
-            colors=[PROCESSES.get(kind, LIGHT) for kind in layers],
+            colors=[kinds.get(kind, LIGHT) for kind in layers],
         )
     cores = int(record.machine.get("cores", "0"))
     axes.axhline(cores, color=INK, linewidth=1.2, linestyle="--", label=f"all {cores} cores")
@@ -285,23 +288,77 @@ def machine(record: Record) -> Chart:
     return chart
 
 
-CHARTS: dict[str, Callable[[Record], Chart | None]] = {
-    "count": count,
-    "events": events,
-    "latency": latency,
-    "errors": errors,
-    "allocations": allocations,
-    "receivers": receivers,
-    "machine": machine,
-}
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A chart of the report. A further one is a function above and a row below."""
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[Record], Chart | None]
+    """None where the record has nothing of it."""
+
+
+ENTRIES = (
+    Entry(
+        "count",
+        "Count",
+        "What GET /events/count answered, asked once a second. It rises with what is "
+        "acknowledged until the first events leave the window; from then on it follows the rate alone: "
+        "the rate times the window, of which the last second is still running.",
+        count,
+    ),
+    Entry(
+        "events",
+        "Events per second",
+        "Of each generator.",
+        events,
+    ),
+    Entry(
+        "latency",
+        "Latency",
+        "From the moment an event was due to its 200, of the events acknowledged in each "
+        "second. In a long run, of some seconds together: the median of their percentiles, and the "
+        "worst maximum.",
+        latency,
+    ),
+    Entry(
+        "errors",
+        "Errors",
+        "Events that were not acknowledged, by what came instead: refused ones are certainly "
+        "not stored, unknown ones may be.",
+        errors,
+    ),
+    Entry(
+        "allocations",
+        "Allocations",
+        "As Nomad has them, and those whose checks pass in Consul: these take events.",
+        allocations,
+    ),
+    Entry(
+        "receivers",
+        "Receivers",
+        "Each from its own /metrics: how many events share a write (group commit), how "
+        "many wait for theirs, and memory.",
+        receivers,
+    ),
+    Entry(
+        "machine",
+        "This machine",
+        "The one that the load comes from: CPU by kind of process, and sockets. What the "
+        "kernel does for the network in interrupts belongs to no process.",
+        machine,
+    ),
+)
+CHARTS = {entry.name: entry for entry in ENTRIES}
 
 
 def drawn(record: Record) -> Iterator[tuple[str, str, bytes]]:
     """The name of each chart that there is to be, its SVG, and its PNG."""
     with style():
-        for name, make in CHARTS.items():
-            if chart := make(record):
-                yield name, chart.svg(), chart.png()
+        for entry in ENTRIES:
+            if chart := entry.draw(record):
+                yield entry.name, chart.svg(), chart.png()
 
 
 def _chart(name: str, record: Record, heights: tuple[float, ...] = (1,)) -> Chart:

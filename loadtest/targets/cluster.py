@@ -7,11 +7,10 @@ from typing import Any
 
 from artifacts import binaries, cassandra
 from cluster.health import Instance, ask_nomad, look
-from cluster.layout import NODES, TRAFFIC_PORT
+from cluster.layout import NODES, TRAFFIC_PORT, WEBHOOK
 from loadtest.record import AllocationSample
-from loadtest.targets import Target, TargetUnavailable
+from loadtest.targets.contract import Target, TargetUnavailable
 
-JOB = "webhook"
 ADVICE = {"cluster": "scripts/cluster up", "vagrant": "vagrant up"}
 
 
@@ -21,10 +20,10 @@ class ClusterTarget(Target):
     def __init__(self, name: str) -> None:
         """Raises TargetUnavailable."""
         self.name = name
-        health = look([JOB, "fabio"])
+        health = look([WEBHOOK, "fabio"])
         well = health.nodes_with("fabio")
         self.urls = [node.url(TRAFFIC_PORT) for node in NODES if node.name in well]
-        self._passing: list[Instance] = health.passing(JOB)
+        self._passing: list[Instance] = health.passing(WEBHOOK)
         if not self.urls or not self._passing:
             raise TargetUnavailable(
                 f"no load balancer, or no webhook, is well in the {name}; {ADVICE[name]}"
@@ -43,10 +42,10 @@ class ClusterTarget(Target):
         status = ask_nomad(_scale_status)
         if status is None:
             return [AllocationSample(at=at, error="no Nomad answers")]
-        health = look([JOB])
+        health = look([WEBHOOK])
         if not health.consul_leader:
             return [AllocationSample(at=at, error="no Consul answers, or it has no leader")]
-        self._passing = health.passing(JOB)
+        self._passing = health.passing(WEBHOOK)
         by_node = Counter(one.node for one in self._passing)
         return [
             AllocationSample(
@@ -60,26 +59,28 @@ class ClusterTarget(Target):
 
     def scale(self, count: int) -> bool:
         # Nomad refuses while a deployment goes on; the caller asks again.
-        wish = {"Count": count, "Target": {"Group": JOB}, "Message": "load test"}
+        wish = {"Count": count, "Target": {"Group": WEBHOOK}, "Message": "load test"}
         return (
-            ask_nomad(lambda client: client.job.request(JOB, "scale", json=wish, method="post"))
+            ask_nomad(lambda client: client.job.request(WEBHOOK, "scale", json=wish, method="post"))
             is not None
         )
 
 
 def _scale_status(client: Any) -> Any:
     """See https://developer.hashicorp.com/nomad/api-docs/jobs#read-job-scale-status."""
-    return client.job.request(JOB, "scale", method="get").json()["TaskGroups"][JOB]
+    return client.job.request(WEBHOOK, "scale", method="get").json()["TaskGroups"][WEBHOOK]
 
 
 def _store() -> str:
     """The store that the job itself is told."""
 
     def ask(client: Any) -> str:
-        group = client.job.get_job(JOB)["TaskGroups"][0]
+        group = client.job.get_job(WEBHOOK)["TaskGroups"][0]
         return str(group["Tasks"][0]["Env"]["WEBHOOK_STORE"])
 
     store = ask_nomad(ask)
     if store is None:
-        raise TargetUnavailable(f"no Nomad tells of the job {JOB}; scripts/cluster run {JOB}")
+        raise TargetUnavailable(
+            f"no Nomad tells of the job {WEBHOOK}; scripts/cluster run {WEBHOOK}"
+        )
     return store

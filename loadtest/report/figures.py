@@ -63,7 +63,7 @@ def peak(record: Record) -> int:
     return max((one.count for one in record.samples.count if one.count is not None), default=0)
 
 
-def bytes_an_event(record: Record) -> float | None:
+def bytes_per_event(record: Record) -> float | None:
     """On the wire, there and back, by acknowledged event; None where it is not known.
 
     All that went through the interface while events did, whoever it was for.
@@ -76,7 +76,7 @@ def bytes_an_event(record: Record) -> float | None:
     return moved / acked if acked and moved else None
 
 
-def cpu_an_event(record: Record) -> dict[str, float]:
+def cpu_per_event(record: Record) -> dict[str, float]:
     """Microseconds of CPU time by acknowledged event: by kind of process, the largest first.
 
     Last comes all that this machine did. Empty where nothing was acknowledged.
@@ -94,7 +94,7 @@ def cpu_an_event(record: Record) -> dict[str, float]:
     return {kind: seconds / acked * 1e6 for kind, seconds in [*largest_first, (ALL, busy)]}
 
 
-def events_a_write(record: Record) -> float | None:
+def events_per_write(record: Record) -> float | None:
     """How many events shared a write to the store; None where no receiver told."""
     samples = record.samples.receivers
     events = writes = 0

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from loadtest import figures
-from loadtest.judging import reasons
+from loadtest.report import figures
+from loadtest.verdict.judging import reasons
 from loadtest.record import Record
 
 FILE = "summary.json"
@@ -31,11 +31,11 @@ def summary(record: Record) -> str:
         "plateau": plateau and asdict(plateau),
         "ledger": record.verdict.ledger,
         "counts": record.verdict.counts,
-        "cpu_us_an_event": {
-            kind: round(value, 1) for kind, value in figures.cpu_an_event(record).items()
+        "cpu_us_per_event": {
+            kind: round(value, 1) for kind, value in figures.cpu_per_event(record).items()
         },
-        "bytes_an_event": _rounded(figures.bytes_an_event(record)),
-        "events_a_write": _rounded(figures.events_a_write(record)),
+        "bytes_per_event": _rounded(figures.bytes_per_event(record)),
+        "events_per_write": _rounded(figures.events_per_write(record)),
         "generators": record.generators,
         "marks": [
             {"second": round(mark.at - record.began, 1), "text": mark.text} for mark in record.marks

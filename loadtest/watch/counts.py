@@ -6,8 +6,8 @@ from datetime import datetime
 from itertools import cycle
 from typing import Any
 
-from loadtest.ask import NoAnswerError, Questions
 from loadtest.record import CountSample
+from loadtest.watch.client import NoAnswerError, Questions
 
 ANSWER_SECONDS = 10.0
 

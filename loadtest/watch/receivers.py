@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from loadtest.ask import NoAnswerError, Questions
 from loadtest.record import ReceiverSample
+from loadtest.watch.client import NoAnswerError, Questions
 
 ANSWER_SECONDS = 2.0
 ASKED_AT_ONCE = 12
