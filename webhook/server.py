@@ -16,7 +16,8 @@ from webhook.clock import ReceiptClock
 from webhook.commit import CommitLimits, Outcome
 from webhook.counter import WindowCounter
 from webhook.http.exchange import PostExchange
-from webhook.http.server import RESERVED_FILES, HttpLimits, HttpServer, raise_open_files_limit
+from webhook.http.limits import HttpLimits
+from webhook.http.server import RESERVED_FILES, HttpServer, raise_open_files_limit
 from webhook.intake import Intake
 from webhook.metrics import AnswerTimes, ReceiverCollector, StoreCollector, WriteTimes, new_registry
 from webhook.problem import Problem
