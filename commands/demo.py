@@ -19,6 +19,7 @@ from tools.network import free_port
 from tools.root import ROOT
 from tools.say import fail, say
 
+TERMINATED = {-signal.SIGTERM, 128 + signal.SIGTERM}
 LONGEST_SECONDS = 1700  # within the window of 1,800 s, so that the count still holds every event
 
 
@@ -65,7 +66,7 @@ def run(directory: Path, seconds: int, port: int) -> int:
         say(f"sending bursts for {seconds} s, each event on a connection of its own")
         command = [sys.executable, "-m", "tgibf", receiver.url]
         command += ["--seconds", str(seconds), "--ledger", str(ledger), "--json"]
-        sent = json.loads(_output(command))
+        sent = json.loads(_output(command, ledger))
         counted = _count(receiver.url)
     return report(sent, counted, store, ledger)
 
@@ -101,7 +102,7 @@ def report(sent: dict[str, int], counted: int, store: str, ledger: Path) -> int:
     return 1
 
 
-def _output(command: list[str]) -> str:
+def _output(command: list[str], ledger: Path) -> str:
     """What the load generator prints; a Ctrl-C is passed on to it, and it ends in order."""
     # A process group of its own: the terminal tells none but this process.
     with subprocess.Popen(
@@ -110,7 +111,7 @@ def _output(command: list[str]) -> str:
         # No exception while its output is read: what had come in would be lost.
         before = signal.getsignal(signal.SIGINT)
         if before is not signal.SIG_IGN:  # as nohup leaves it
-            signal.signal(signal.SIGINT, lambda number, _: generator.send_signal(number))
+            signal.signal(signal.SIGINT, lambda *_: _interrupt(generator, ledger))
         try:
             output, _ = generator.communicate()
         except SystemExit:
@@ -118,11 +119,16 @@ def _output(command: list[str]) -> str:
             raise
         finally:
             signal.signal(signal.SIGINT, before)
-    if generator.returncode == INTERRUPTED:  # before it had sent anything
+    if generator.returncode in {INTERRUPTED, *TERMINATED}:  # before it had sent anything
         raise KeyboardInterrupt
     if generator.returncode not in {0, 1}:
         fail("the load generator could not run; its message is above")
     return output
+
+
+def _interrupt(generator: subprocess.Popen[str], ledger: Path) -> None:
+    """Ctrl-C for whoever hears it: while Python itself starts, it would be a traceback."""
+    generator.send_signal(signal.SIGINT if ledger.exists() else signal.SIGTERM)
 
 
 def _count(url: str) -> int:
