@@ -176,8 +176,8 @@ def _add_request_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--failover",
         action="store_true",
-        help="leave a webhook out of the turns if its connections fail or time out: it gets one "
-        "POST per second until one is answered",
+        help="leave a webhook out of the turns if its connections fail or time out: one POST per"
+        " second goes there until one is answered",
     )
     group.add_argument(
         "--batch",

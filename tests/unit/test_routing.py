@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.routing.beats import BEAT_SECONDS, MISSED, Beats, Echo, Peer
+from cluster.routing.catalog import PATIENCE_SECONDS, Memory
 from cluster.routing.probes import probe
 from cluster.routing.service import metrics_of
 from cluster.routing.targets import Instance, Probe, choose
@@ -26,6 +27,40 @@ silences = st.sets(st.sampled_from(NODES))
 answers = st.dictionaries(
     st.integers(1, 9).map("192.168.56.11:{}".format), st.sampled_from(list(Probe))
 )
+
+
+@given(st.lists(st.tuples(st.integers(1, 100), st.booleans()), max_size=30))
+def test_an_answer_of_a_server_that_has_not_caught_up_is_not_believed(
+    told: list[tuple[int, bool]],
+) -> None:
+    """As long as answers come that are not behind."""
+    memory = Memory(lambda: 0.0)
+    newest = 0
+    for index, leader in told:
+        expected = leader if newest == 0 else index >= newest
+        assert memory.believes(index, leader=leader) is expected
+        if expected:
+            newest = index
+
+
+def test_a_cluster_that_began_anew_is_believed_after_a_while() -> None:
+    now = 0.0
+    memory = Memory(lambda: now)
+    assert memory.believes(1000, leader=True)
+    now = PATIENCE_SECONDS - 1
+    assert not memory.believes(5, leader=True)
+    now = PATIENCE_SECONDS + 1
+    assert memory.believes(5, leader=True)
+    assert memory.believes(6, leader=True)
+
+
+def test_without_any_leader_the_first_answer_is_believed_after_a_while() -> None:
+    """Two of three servers are gone for good: the third one's word is all that there is."""
+    now = 0.0
+    memory = Memory(lambda: now)
+    assert not memory.believes(1000, leader=False)
+    now = PATIENCE_SECONDS
+    assert memory.believes(1000, leader=False)
 
 
 @given(fleets, silences, answers)
