@@ -12,7 +12,7 @@ from suite.stages import SUITES
 
 EPILOG = """
 Whatever else is given goes to pytest, for example:
-  scripts/test tests/unit/test_window.py
+  scripts/test tests/webhook/rules/test_window.py
   scripts/test -k pipelined -x
   scripts/test quick --random-order
 Only the stages that have such tests are run, and only what these need is installed.

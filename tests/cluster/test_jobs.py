@@ -12,7 +12,7 @@ from harness.cluster import COMMAND, STORE, Cluster, run
 from harness.http import request
 from harness.verification import settled_counts
 from harness.waiting import wait_for
-from tests.cluster.conftest import Say
+from tests.support.say import Say
 from webhook.store.audit import stored
 
 MODES = {

@@ -6,8 +6,8 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from harness.cluster import Cluster
-from tests.cluster.conftest import Say
 from tests.support.browser import Witness
+from tests.support.say import Say
 from tests.support.scripts import figure, script
 
 

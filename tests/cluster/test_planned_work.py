@@ -15,7 +15,7 @@ from harness.cluster import STORE, Cluster
 from harness.doors import Doors, Seen
 from harness.verification import Bounds, judged, of_its_runs, settled_counts
 from harness.waiting import wait_for
-from tests.cluster.conftest import Say
+from tests.support.say import Say
 from webhook.store.audit import stored_ids
 
 NODE = NODES[1]

@@ -15,8 +15,8 @@ import pytest
 from harness.cluster import Cluster
 from harness.http import request
 from harness.verification import Bounds
-from tests.cluster.conftest import Say
 from tests.cluster.load import PHASE, load
+from tests.support.say import Say
 
 VERSION = "0.1.1-test"
 NOT_THERE = "0.0.0-nowhere"

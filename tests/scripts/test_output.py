@@ -10,7 +10,7 @@ import pytest
 
 from tests.scripts.test_old_pythons import NAMES
 from tests.support.scripts import SCRIPTS, script
-from tests.webhook.test_start import CLOSINGS
+from tests.webhook.receiver.test_start import CLOSINGS
 from tools.root import ROOT
 
 READER_GONE = 141

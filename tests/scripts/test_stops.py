@@ -14,7 +14,7 @@ from harness.processes import processes_with
 from harness.waiting import wait_for
 from tests.scripts.test_old_pythons import NAMES
 from tests.support.scripts import SCRIPTS
-from tests.webhook.test_start import hears
+from tests.webhook.receiver.test_start import hears
 from tools.root import ROOT
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -78,7 +78,7 @@ def commands(name: str, directory: Path) -> list[str | Path]:
         "loadtest": [SCRIPTS / "loadtest", "--port=0", "--report", directory / "report"],
         "verify": [SCRIPTS / "verify", ledger, "sqlite:///none"],
         "bench": [SCRIPTS / "bench", "throughput", "--help"],
-        "test": [SCRIPTS / "test", "tests/unit", "-q", f"--basetemp={directory / 'base'}"],
+        "test": [SCRIPTS / "test", "tests/webhook/rules", "-q", f"--basetemp={directory / 'base'}"],
     }
     return found[name]
 

@@ -13,7 +13,7 @@ from cluster.faults import FAULTS, fault
 from cluster.layout import NODES
 from harness.cluster import Cluster
 from harness.hurting import ROLES, Case, run
-from tests.cluster.conftest import Say
+from tests.support.say import Say
 
 SECONDS = 10.0
 LASTING = {"drain": 40.0}

@@ -54,10 +54,13 @@ SKIPS = "import pytest\ndef test_it() -> None:\n    pytest.skip('no moon tonight
 @pytest.mark.parametrize(
     ("path", "words", "stage"),
     [
-        ("unit/test_window.py", [], "unit"),
-        ("webhook/test_routes.py", ["receiver", "tmp_path"], "receiver"),
-        ("store/test_contract.py", ["kind"], "receiver"),
-        ("store/test_contract.py", ["kind", "ring", "lone_node"], "ring"),
+        ("webhook/rules/test_window.py", [], "unit"),
+        ("webhook/http/test_senders.py", [], "receiver"),
+        ("cluster/rules/test_routing.py", [], "unit"),
+        ("cluster/ring/test_schema.py", [], "scripts"),
+        ("webhook/receiver/test_routes.py", ["receiver", "tmp_path"], "receiver"),
+        ("webhook/store/test_contract.py", ["kind"], "receiver"),
+        ("webhook/store/test_contract.py", ["kind", "ring", "lone_node"], "ring"),
         ("browser/test_live_page.py", ["page", "browser"], "browser"),
         ("cluster/test_browser.py", ["page", "browser", "running_cluster"], "cluster"),
         ("browser/test_allocations.py", ["page", "browser", "consul"], "consul"),
@@ -70,7 +73,7 @@ def test_a_test_is_where_the_most_of_what_it_needs_is(
 
 
 def test_every_folder_of_tests_has_a_stage_and_a_new_one_is_asked_for() -> None:
-    for file in TESTS.glob("*/test_*.py"):
+    for file in TESTS.rglob("test_*.py"):
         stage_of(file.relative_to(TESTS), ())
     with pytest.raises(LookupError, match=r"tests/moon/test_it.py is in no stage"):
         stage_of(PurePath("moon/test_it.py"), ())
@@ -91,11 +94,11 @@ def test_only_what_is_not_here_is_to_be_installed() -> None:
 
 
 def test_a_plan_can_be_read_as_it_was_written(tmp_path: Path) -> None:
-    plan = Plan.of([("unit", "tests/unit/a.py"), ("unit", "tests/unit/a.py"), ("ring", "b.py")])
+    plan = Plan.of([("unit", "tests/tools/a.py"), ("unit", "tests/tools/a.py"), ("ring", "b.py")])
     plan.write(tmp_path / "plan")
     assert Plan.read(tmp_path / "plan") == plan
     assert plan.tests == {"unit": 2, "ring": 1}
-    assert plan.files == {"unit": ["tests/unit/a.py"], "ring": ["b.py"]}
+    assert plan.files == {"unit": ["tests/tools/a.py"], "ring": ["b.py"]}
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3725, "62:05")])
@@ -138,7 +141,7 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 def test_a_run_stops_after_the_first_stage_with_a_failure(checkout: Checkout) -> None:
-    checkout.add("unit", FAILS)
+    checkout.add("tools", FAILS)
     checkout.add("webhook", PASSES)
     checkout.add("scripts", SKIPS)
 
@@ -161,7 +164,7 @@ def test_a_run_stops_after_the_first_stage_with_a_failure(checkout: Checkout) ->
 def test_a_run_that_is_ended_leaves_nothing_behind(
     checkout: Checkout, number: signal.Signals
 ) -> None:
-    checkout.add("unit", WAITS)
+    checkout.add("tools", WAITS)
     mark = f"600.{secrets.randbelow(10**6):06}"
     environment = {**os.environ, "MARK": mark}
     command = [checkout.root / "scripts" / "test"]
@@ -179,16 +182,16 @@ def test_a_run_that_is_ended_leaves_nothing_behind(
 
 
 def test_what_a_failed_test_leaves_open_is_no_fault_of_another(checkout: Checkout) -> None:
-    checkout.add("unit", LEAVES_OPEN)
+    checkout.add("tools", LEAVES_OPEN)
     ended = checkout.test("unit")
-    assert "FAILED tests/unit/test_it.py::test_it" in ended.stdout
+    assert "FAILED tests/tools/test_it.py::test_it" in ended.stdout
     assert (
         "test_another" not in ended.stdout.partition("short test summary")[2].partition("slow")[0]
     )
 
 
 def test_arguments_go_to_pytest_and_only_what_they_select_is_run(checkout: Checkout) -> None:
-    checkout.add("unit", FAILS)
+    checkout.add("tools", FAILS)
     checkout.add("webhook", PASSES)
     checkout.add("docker", "import pytest\n@pytest.mark.docker\n" + PASSES)
 
@@ -211,7 +214,7 @@ def test_without_root_it_runs_what_it_can_and_says_what_is_left_out(checkout: Ch
     tried = subprocess.run(["unshare", "--user", "true"], capture_output=True, check=False)
     if tried.returncode:
         pytest.skip(f"no user namespace can be made here: {tried.stderr.decode().strip()}")
-    checkout.add("unit", PASSES)
+    checkout.add("tools", PASSES)
     checkout.add("docker", "import pytest\n@pytest.mark.docker\n" + PASSES)
     ended = checkout.test(prefix=("unshare", "--user"))  # as a user of no name
     assert ended.returncode == 0, ended.stderr
