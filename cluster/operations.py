@@ -11,7 +11,8 @@ from cluster.health import ask_nomad, look
 from cluster.jobs import nomad
 from cluster.layout import STARTED, ClusterError, Node
 from cluster.nodes import namespaces
-from cluster.up import all_is_well, running_nodes
+from cluster.nodes.namespaces import running_nodes
+from cluster.up import all_is_well
 from tools.say import say
 
 WITHIN_SECONDS = 300.0

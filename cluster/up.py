@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.request import urlopen
 
@@ -24,32 +23,23 @@ from cluster.layout import (
     WEBHOOK,
     ClusterError,
 )
-from cluster.linux.namespace import must
-from cluster.nodes.namespaces import KIT, refuse_taken_network, running, start
+from cluster.nodes.kind import NAMES, NodeKind
+from cluster.nodes.namespaces import (
+    KIT,
+    NAMESPACES,
+    refuse_memory,
+    refuse_taken_network,
+    running_nodes,
+    start,
+)
 from cluster.ring.schema import UNANSWERED
 from tools.root import ROOT
 from tools.say import say
 
-NAMES = {node.name for node in NODES}
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What differs from one kind of nodes to the other."""
-
-    within_seconds: float
-    """How long it may take them to be well."""
-    running: Callable[[], set[str]]
-    """The names of those that run."""
-    advice: str
-    """What to do when they are not well."""
-    webhook: tuple[str, ...] = ()
-    """Options for the webhook's job."""
-
 
 def up() -> None:
     """Start what does not run, and return when all of it is well. Raises ClusterError."""
-    _refuse_memory()
+    refuse_memory(STATE)
     refuse_taken_network()
     say("putting together what nodes need")
     fill(KIT, platform.machine(), jobs.node_python())
@@ -57,12 +47,12 @@ def up() -> None:
     say(f"starting {', '.join(node.name for node in NODES)}")
     for node in NODES:
         start(node)
-    serve(NAMESPACES, display)
+    run_jobs(NAMESPACES, display)
     say(f"up, after {display.seconds:.0f} s")
     print(addresses())
 
 
-def serve(kind: Kind, display: Display) -> None:
+def run_jobs(kind: NodeKind, display: Display) -> None:
     """From nodes that have started to events that are taken. Raises ClusterError."""
     _wait(kind, display, servers_are_well, "Consul, Nomad and Cassandra")
     say("applying the schema")
@@ -79,16 +69,7 @@ def serve(kind: Kind, display: Display) -> None:
     )
 
 
-def _refuse_memory() -> None:
-    STATE.mkdir(exist_ok=True)
-    kind = must(["stat", "--file-system", "--format=%T", str(STATE)]).strip()
-    if kind in {"tmpfs", "ramfs"}:
-        raise ClusterError(
-            f"{STATE} is on {kind}, where a sync means nothing; have the checkout on a disk"
-        )
-
-
-def _apply_schema(kind: Kind) -> None:
+def _apply_schema(kind: NodeKind) -> None:
     """Apply it, again where a slow node did not answer in time: what is there already stays."""
     deadline = time.monotonic() + kind.within_seconds
     command = [sys.executable, str(ROOT / "node" / "bin" / "cassandra"), "schema"]
@@ -103,7 +84,7 @@ def _apply_schema(kind: Kind) -> None:
 
 
 def _wait(
-    kind: Kind,
+    kind: NodeKind,
     display: Display,
     well: Callable[[Health], bool],
     what: str,
@@ -122,18 +103,6 @@ def _wait(
             raise ClusterError(f"{what}: not well within {within}; {kind.advice}")
         meanwhile()
         time.sleep(0.5)
-
-
-def running_nodes() -> set[str]:
-    """The names of the nodes that run."""
-    return {node.name for node in NODES if running(node.name)}
-
-
-NAMESPACES = Kind(
-    240.0,
-    running_nodes,
-    f"the nodes' logs are in {STATE}/node-*/log, and `scripts/cluster up` goes on from here",
-)
 
 
 def servers_are_well(health: Health) -> bool:

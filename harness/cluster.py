@@ -29,8 +29,9 @@ from cluster.layout import (
     Node,
 )
 from cluster.nodes import namespaces
+from cluster.nodes.namespaces import running_nodes
 from cluster.spreading import spread
-from cluster.up import all_is_well, running_nodes
+from cluster.up import all_is_well
 from harness.http import request
 from harness.processes import in_network, network_of
 from harness.waiting import wait_for

@@ -24,7 +24,6 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from cluster import layout
@@ -33,8 +32,10 @@ from cluster.linux.namespace import (
     Machine,
     Switch,
     children,
+    in_memory,
     missing,
     must,
+    routes_to,
     signal_process,
 )
 from cluster.ring.schema import Schema, apply_schema
@@ -134,12 +135,7 @@ class Ring:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     # Beginning and end
@@ -186,20 +182,16 @@ class Ring:
 
     def _refuse_memory(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        kind = must(["stat", "--file-system", "--format=%T", str(self.directory)]).strip()
-        if kind in {"tmpfs", "ramfs"}:
+        if kind := in_memory(self.directory):
             raise RingError(
                 f"{self.directory} is on {kind}, where a sync means nothing; take a folder on a "
                 "disk (pytest --basetemp DIR)"
             )
 
     def _refuse_taken_network(self) -> None:
-        def routes() -> str:
-            return must(["ip", "route", "show", "to", "root", NETWORK]).strip()
-
         # A ring that was killed a moment ago may still be going.
-        wait_for(lambda: INTERFACE not in routes(), f"the end of interface {INTERFACE}")
-        if taken := routes():
+        wait_for(lambda: INTERFACE not in routes_to(NETWORK), f"the end of interface {INTERFACE}")
+        if taken := routes_to(NETWORK):
             raise RingError(f"{NETWORK} is in use on this machine, and the ring needs it:\n{taken}")
 
     # One node

@@ -40,12 +40,13 @@ def main() -> int:
         say(f"not there yet: {', '.join(absent)}; schema and jobs wait for them")
         return 0
     from cluster.display import Display
-    from cluster.up import NAMES, Kind, serve
+    from cluster.nodes.kind import NAMES, NodeKind
+    from cluster.up import run_jobs
 
     display = Display()
     try:
         webhook = PATIENT if EMULATED.exists() else ()
-        serve(Kind(WITHIN_SECONDS, lambda: NAMES, ADVICE, webhook), display)
+        run_jobs(NodeKind(WITHIN_SECONDS, lambda: NAMES, ADVICE, webhook), display)
     except ClusterError as error:
         fail(str(error))
     say(f"all nodes are well, after {display.seconds:.0f} s")

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
 
-from webhook.allocations import Allocations, Itself
+from webhook.allocations import Allocations, ThisAllocation
 from webhook.clock import SKEW_SECONDS, ReceiptClock
 from webhook.counter import WindowCounter
 from webhook.problem import CONTENT_TYPE, Problem, unavailable
@@ -23,7 +23,7 @@ PAGE = Path(__file__).parent / "page"
 
 
 @dataclass(slots=True)
-class Parts:
+class Services:
     """What the routes need."""
 
     store: Store
@@ -32,7 +32,7 @@ class Parts:
     hangs: Callable[[], bool]
     """Whether a write to the store hangs."""
     clock: ReceiptClock
-    itself: Callable[[], Itself]
+    itself: Callable[[], ThisAllocation]
     """What this process is called, and how fast it receives."""
     allocations: Allocations | None
     """None where there is no Consul to ask."""
@@ -94,13 +94,13 @@ class ProblemHandler(RequestHandler):
 
 
 class Handler(ProblemHandler):
-    """A route that answers from the parts."""
+    """A route that answers from the services."""
 
-    parts: Parts
+    services: Services
 
-    def initialize(self, parts: Parts) -> None:
+    def initialize(self, services: Services) -> None:
         """Called by Tornado with what `make_application` gave."""
-        self.parts = parts
+        self.services = services
 
     async def head(self) -> None:
         """Like GET; Tornado leaves the body out."""
@@ -145,7 +145,7 @@ class CountHandler(Handler):
     """`GET /events/count`."""
 
     async def get(self) -> None:
-        reading = await self.parts.counter.read()
+        reading = await self.services.counter.read()
         window = reading.window
         self.answer(
             {
@@ -161,7 +161,7 @@ class MinutesHandler(Handler):
     """`GET /events/minutes`."""
 
     async def get(self) -> None:
-        reading = await self.parts.counter.read()
+        reading = await self.services.counter.read()
         window = reading.window
         self.answer(
             {
@@ -182,14 +182,14 @@ class AllocationHandler(Handler):
     """`GET /allocation`: this one."""
 
     def get(self) -> None:
-        self.answer(self.parts.itself())
+        self.answer(self.services.itself())
 
 
 class AllocationsHandler(Handler):
     """`GET /allocations`: all of them."""
 
     async def get(self) -> None:
-        allocations = self.parts.allocations
+        allocations = self.services.allocations
         alive = None if allocations is None else await allocations.read()
         self.answer({"allocations": alive})
 
@@ -199,7 +199,7 @@ class MetricsHandler(Handler):
 
     def get(self) -> None:
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
-        self.finish(generate_latest(self.parts.registry))
+        self.finish(generate_latest(self.services.registry))
 
 
 class HealthHandler(Handler):
@@ -213,17 +213,17 @@ class ReadyHandler(Handler):
     """`GET /ready`: events can be taken now."""
 
     async def get(self) -> None:
-        if not self.parts.ready:
+        if not self.services.ready:
             raise unavailable("starting or draining")
-        if self.parts.hangs():
+        if self.services.hangs():
             raise unavailable("a write to the store hangs")
-        behind = self.parts.clock.behind
+        behind = self.services.clock.behind
         if behind > SKEW_SECONDS:
             raise unavailable(
                 f"this machine's clock was set back: it is {behind:.0f} s behind the last event, "
                 "and other receivers would not count what is received now; restart this one"
             )
-        await self.parts.store.health()
+        await self.services.store.health()
         self.answer({"status": "ready"})
 
 
@@ -243,9 +243,9 @@ class PageHandler(ProblemHandler, StaticFileHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
 
 
-def make_application(parts: Parts, event_paths: Iterable[str]) -> Application:
-    """The routes, around `parts`; a POST to one of `event_paths` never comes here."""
-    given = {"parts": parts}
+def make_application(services: Services, event_paths: Iterable[str]) -> Application:
+    """The routes, around `services`; a POST to one of `event_paths` never comes here."""
+    given = {"services": services}
     return Application(
         [
             *((re.escape(path), EventsHandler) for path in event_paths),

@@ -15,7 +15,6 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 WITHIN_SECONDS = 15.0
@@ -59,6 +58,17 @@ def await_that(condition: Callable[[], bool], what: str, seconds: float = WITHIN
         time.sleep(0.02)
 
 
+def in_memory(folder: Path) -> str:
+    """tmpfs or ramfs if the folder is on one, where a sync means nothing; empty otherwise."""
+    kind = must(["stat", "--file-system", "--format=%T", str(folder)]).strip()
+    return kind if kind in {"tmpfs", "ramfs"} else ""
+
+
+def routes_to(network: str) -> str:
+    """This machine's routes to the network, as `ip` has them; empty if there are none."""
+    return must(["ip", "route", "show", "to", "root", network]).strip()
+
+
 class Namespaces:
     """A set of namespaces by its first process."""
 
@@ -97,12 +107,7 @@ class Machine(Namespaces):
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def kill(self) -> None:

@@ -28,8 +28,10 @@ from cluster.linux.namespace import (
     NamespaceError,
     Namespaces,
     await_that,
-    must,
+    in_memory,
+    routes_to,
 )
+from cluster.nodes.kind import NodeKind
 from tools.root import ROOT
 
 KIT = ON_NODES if ROOT == ON_NODES else STATE / "kit"  # a virtual machine has nothing else
@@ -84,12 +86,20 @@ def start_switch() -> LastingSwitch:
     return switch
 
 
+def refuse_memory(folder: Path) -> None:
+    """Raises ClusterError where the folder, which is made, is in memory: no sync means anything."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if kind := in_memory(folder):
+        raise ClusterError(
+            f"{folder} is on {kind}, where a sync means nothing; have the checkout on a disk"
+        )
+
+
 def refuse_taken_network() -> None:
     """Raises ClusterError where somebody else has the nodes' addresses."""
     if running(SWITCH):
         return
-    taken = must(["ip", "route", "show", "to", "root", NETWORK]).strip()
-    if taken:
+    if taken := routes_to(NETWORK):
         raise ClusterError(
             f"the nodes need the addresses {NETWORK}, which this machine uses already:\n"
             f"       {taken}\n"
@@ -115,7 +125,7 @@ def start(node: Node) -> None:
 
 def _mount(node: Node, machine: Namespaces) -> None:
     """Give the machine its own data and logs, and what all nodes have, at the usual paths."""
-    for name in ("consul", "nomad", "cassandra"):
+    for name in names(UNITS):
         (node.directory / "lib" / name).mkdir(parents=True, exist_ok=True)
     (node.directory / "log").mkdir(exist_ok=True)
     hosts = STATE / "hosts"
@@ -220,3 +230,15 @@ def down(*, keep_data: bool) -> None:
 def inside(node: Node, *command: str) -> list[str]:
     """The command that runs `command` on the node. Raises ClusterError where it does not run."""
     return machine(node).inside(*command)
+
+
+def running_nodes() -> set[str]:
+    """The names of the nodes that run."""
+    return {node.name for node in NODES if running(node.name)}
+
+
+NAMESPACES = NodeKind(
+    240.0,
+    running_nodes,
+    f"the nodes' logs are in {STATE}/node-*/log, and `scripts/cluster up` goes on from here",
+)

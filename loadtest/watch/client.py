@@ -11,7 +11,7 @@ class NoAnswerError(Exception):
     """There was no answer 200; the message says what there was."""
 
 
-class Questions:
+class Client:
     """To the server at `url`. For one thread."""
 
     def __init__(self, url: str, seconds: float) -> None:

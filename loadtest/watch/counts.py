@@ -7,7 +7,7 @@ from itertools import cycle
 from typing import Any
 
 from loadtest.record import CountSample
-from loadtest.watch.client import NoAnswerError, Questions
+from loadtest.watch.client import Client, NoAnswerError
 
 ANSWER_SECONDS = 10.0
 
@@ -16,7 +16,7 @@ class Counts:
     """Asks for the count. For one thread."""
 
     def __init__(self, urls: Sequence[str]) -> None:
-        self._questions = {url: Questions(url, ANSWER_SECONDS) for url in urls}
+        self._clients = {url: Client(url, ANSWER_SECONDS) for url in urls}
         self._turns = cycle(urls)
 
     def take(self) -> list[CountSample]:
@@ -25,17 +25,17 @@ class Counts:
 
     def everywhere(self) -> list[CountSample]:
         """Ask each of the URLs."""
-        return [self._ask(url) for url in self._questions]
+        return [self._ask(url) for url in self._clients]
 
     def close(self) -> None:
-        for questions in self._questions.values():
-            questions.close()
+        for client in self._clients.values():
+            client.close()
 
     def _ask(self, url: str) -> CountSample:
         sample = CountSample(at=time.time(), seconds=0.0, url=url)
         began = time.monotonic()
         try:
-            answer = self._questions[url].json("/events/count")
+            answer = self._clients[url].json("/events/count")
             sample.since = int(datetime.fromisoformat(answer["from"]).timestamp())
             sample.count = int(answer["count"])
         except NoAnswerError as error:
@@ -71,8 +71,8 @@ def _unix(text: str) -> int:
 
 
 def _once(url: str, path: str) -> Any:
-    questions = Questions(url, ANSWER_SECONDS)
+    client = Client(url, ANSWER_SECONDS)
     try:
-        return questions.json(path)
+        return client.json(path)
     finally:
-        questions.close()
+        client.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from loadtest.record import ReceiverSample
-from loadtest.watch.client import NoAnswerError, Questions
+from loadtest.watch.client import Client, NoAnswerError
 
 ANSWER_SECONDS = 2.0
 ASKED_AT_ONCE = 12
@@ -19,27 +19,27 @@ class Receivers:
 
     def __init__(self, addresses: Callable[[], Sequence[str]]) -> None:
         self._addresses = addresses
-        self._questions: dict[str, Questions] = {}
+        self._clients: dict[str, Client] = {}
         self._pool = ThreadPoolExecutor(ASKED_AT_ONCE, "receivers")
 
     def take(self) -> list[ReceiverSample]:
         """A sample of each."""
         addresses = self._addresses()
-        for gone in self._questions.keys() - set(addresses):
-            self._questions.pop(gone).close()
-        for new in set(addresses) - self._questions.keys():
-            self._questions[new] = Questions(new, ANSWER_SECONDS)
+        for gone in self._clients.keys() - set(addresses):
+            self._clients.pop(gone).close()
+        for new in set(addresses) - self._clients.keys():
+            self._clients[new] = Client(new, ANSWER_SECONDS)
         return list(self._pool.map(self._ask, addresses))
 
     def close(self) -> None:
         self._pool.shutdown()
-        for questions in self._questions.values():
-            questions.close()
+        for client in self._clients.values():
+            client.close()
 
     def _ask(self, address: str) -> ReceiverSample:
         at = round(time.time(), 3)
         try:
-            return parse(at, address, self._questions[address].get("/metrics").decode())
+            return parse(at, address, self._clients[address].get("/metrics").decode())
         except (NoAnswerError, ValueError) as error:
             return ReceiverSample(at=at, address=address, error=str(error))
 

@@ -4,7 +4,6 @@ import json
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from harness.http import Answer, count, request
 from harness.receiver import ReceiverProcess
@@ -34,12 +33,7 @@ class Receiver(ReceiverProcess):
         self._expect_errors = expect_errors
         self._expect_clients = expect_clients
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object = None, *_: object) -> None:
         if kind is None and not self._expect_errors and self.process.poll() is None:
             self._assert_well()
         code = self.stop()

@@ -11,7 +11,6 @@ import contextlib
 import shutil
 import subprocess
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from cluster.linux.namespace import Machine, children
@@ -81,12 +80,7 @@ class Container:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def run(self, command: str, *, code: int | None = 0) -> subprocess.CompletedProcess[str]:

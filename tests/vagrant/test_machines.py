@@ -23,8 +23,9 @@ from cluster.display import lines
 from cluster.health import Health, ask_nomad, look
 from cluster.layout import NODES, TRAFFIC_PORT
 from cluster.linux.namespace import missing as namespaces_missing
+from cluster.nodes.kind import NAMES
 from cluster.nodes.virtual import fill
-from cluster.up import NAMES, is_ready, servers_are_well
+from cluster.up import is_ready, servers_are_well
 from harness.cluster import DOORS, STORE, Cluster
 from harness.generator import Generator
 from harness.http import count, request
