@@ -16,12 +16,14 @@ from tools.root import ROOT
 from tools.say import say
 
 KIT = ROOT / ".vagrant" / "kit"
+KEPT = ("bin", "cache", "releases")
 
 
 def fill(folder: Path, box: str) -> None:
     """Make `folder` the kit for machines made from `box`, or renew it. Raises OSError."""
-    for name in (*kit.FROM_REPOSITORY, "packages"):
-        shutil.rmtree(folder / name, ignore_errors=True)  # what is no longer there would be read
+    for path in folder.iterdir() if folder.exists() else ():
+        if path.name not in KEPT:
+            shutil.rmtree(path, ignore_errors=True)  # what is no longer there would be read
     kit.fill(folder, architecture(), PYTHON)
     _place_debian(folder, box)
 

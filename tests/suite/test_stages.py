@@ -106,6 +106,13 @@ def test_a_duration_is_minutes_and_seconds(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
 
+def test_contributing_has_the_durations_of_the_table() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\d+:\d\d) \| (yes)? ?\|$", text, re.MULTILINE)
+    table = [(one.name, clock(one.seconds), "yes" if one.root else "") for one in STAGES]
+    assert rows == table
+
+
 class Checkout:
     """A checkout with tests of its own, and the environment of this one."""
 
