@@ -176,7 +176,7 @@ def _add_request_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--failover",
         action="store_true",
-        help="leave a webhook out of the turns if its connections fail or time out: one POST per"
+        help="leave a webhook out of the turns if it fails or says nothing for 2 s: one POST per"
         " second goes there until one is answered",
     )
     group.add_argument(

@@ -1,19 +1,33 @@
 """Whose turn it is: each endpoint after the other, less those that don't answer."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from time import monotonic
 
 from tgibf.target import Endpoint
 
+SILENT_SECONDS = 2.0
+"""An endpoint that is asked, and answers nothing for so long, is left out."""
 RETRY_SECONDS = 1.0
 """How often one POST is tried at an endpoint that is left out."""
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known of an endpoint."""
+
+    unanswered: int = 0
+    heard_at: float = 0.0
+    """When it answered last, or was asked if nothing had been unanswered then."""
+    retry_at: float | None = None
+    """When it is asked again, if it is left out."""
 
 
 class Turns:
     """Endpoints in turns.
 
-    With `failover` one whose connections fail, or that lets a POST time out, is left out: a POST a
-    second goes there, until one is answered. Where none answers, all take turns again.
+    With `failover` one whose connections fail, or that answers nothing for `SILENT_SECONDS`, is left
+    out: a POST a second goes there, until one is answered. Where none answers, all take turns again.
     """
 
     def __init__(
@@ -27,30 +41,46 @@ class Turns:
         self._failover = failover and len(endpoints) > 1
         self._now = now
         self._at = 0
-        self._retry_at: dict[Endpoint, float] = {}
+        self._states = {endpoint: _State() for endpoint in endpoints}
 
     def take(self) -> Endpoint:
-        """The next."""
-        first = self._next()
-        if not self._retry_at:
-            return first
+        """The next; `settle` must be told how its POST ended."""
+        endpoint = self._next()
+        if not self._failover:
+            return endpoint
         now = self._now()
-        endpoint = first
+        chosen = endpoint
         for _ in self._endpoints:
-            if endpoint not in self._retry_at:
-                return endpoint
-            if now >= self._retry_at[endpoint]:
-                self._retry_at[endpoint] = now + RETRY_SECONDS
-                return endpoint
+            if self._may_be_asked(self._states[endpoint], now):
+                chosen = endpoint
+                break
             endpoint = self._next()
-        return first
+        state = self._states[chosen]
+        if state.unanswered == 0:
+            state.heard_at = now
+        state.unanswered += 1
+        return chosen
 
     def settle(self, endpoint: Endpoint, *, failed: bool) -> None:
         """Note how a POST to `endpoint` ended: whether its connection failed."""
-        if failed and self._failover:
-            self._retry_at.setdefault(endpoint, self._now() + RETRY_SECONDS)
-        elif self._retry_at:
-            self._retry_at.pop(endpoint, None)
+        if not self._failover:
+            return
+        state, now = self._states[endpoint], self._now()
+        state.unanswered -= 1
+        if not failed:
+            state.heard_at, state.retry_at = now, None
+        elif state.retry_at is None:
+            state.retry_at = now + RETRY_SECONDS
+
+    def _may_be_asked(self, state: _State, now: float) -> bool:
+        if state.retry_at is None:
+            if not state.unanswered or now <= state.heard_at + SILENT_SECONDS:
+                return True
+            state.retry_at = now
+        if now < state.retry_at:
+            return False
+        state.retry_at = now + RETRY_SECONDS
+        return True
 
     def _next(self) -> Endpoint:
         endpoint = self._endpoints[self._at]
