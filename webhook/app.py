@@ -14,7 +14,7 @@ from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandle
 
 from webhook.allocations import Allocations, ThisAllocation
 from webhook.clock import SKEW_SECONDS, ReceiptClock
-from webhook.counter import WindowCounter
+from webhook.counter import Reading, WindowCounter
 from webhook.problem import CONTENT_TYPE, Problem, unavailable
 from webhook.store.contract import Store, StoreUnavailable
 from webhook.window import isoformat
@@ -141,20 +141,22 @@ class EventsHandler(ProblemHandler):
         self.set_status(HTTPStatus.NO_CONTENT)
 
 
+def count_of(reading: Reading) -> dict[str, object]:
+    """What both say of the window."""
+    window = reading.window
+    return {
+        "count": window.total(reading.counts),
+        "window_seconds": window.seconds,
+        "from": isoformat(window.start),
+        "to": isoformat(window.end),
+    }
+
+
 class CountHandler(Handler):
     """`GET /events/count`."""
 
     async def get(self) -> None:
-        reading = await self.services.counter.read()
-        window = reading.window
-        self.answer(
-            {
-                "count": window.total(reading.counts),
-                "window_seconds": window.seconds,
-                "from": isoformat(window.start),
-                "to": isoformat(window.end),
-            }
-        )
+        self.answer(count_of(await self.services.counter.read()))
 
 
 class MinutesHandler(Handler):
@@ -165,10 +167,7 @@ class MinutesHandler(Handler):
         window = reading.window
         self.answer(
             {
-                "count": window.total(reading.counts),
-                "window_seconds": window.seconds,
-                "from": isoformat(window.start),
-                "to": isoformat(window.end),
+                **count_of(reading),
                 "events_per_second": round(window.events_per_second(reading.counts), 1),
                 "minutes": [
                     {"from": isoformat(start), "to": isoformat(end), "count": count}
