@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from suite.plan import PLAN_OPTION, STAGE_OPTION, Plan
 from suite.preparation import Preparation
@@ -32,9 +30,6 @@ PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 def run(suites: Sequence[Suite], arguments: Sequence[str], *, keep_going: bool) -> int:
     """Run the tests of `suites` that `arguments`, pytest's, select; the exit code."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
-            signal.signal(number, _leave)
     python = provide_venv("dev")
     given = list(arguments)
     if not _names_files(arguments):
@@ -106,10 +101,6 @@ def _names_files(arguments: Sequence[str]) -> bool:
 def _here(stages: Sequence[Stage]) -> list[str]:
     commands = {command for stage in stages for command in stage.commands}
     return [command for command in commands if shutil.which(command, path=PATH)]
-
-
-def _leave(number: int, _: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
 
 
 @dataclass(frozen=True)
