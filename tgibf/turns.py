@@ -26,9 +26,9 @@ class _State:
 class Turns:
     """Endpoints in turns.
 
-    With `failover` one whose connections fail, or that answers nothing for `SILENT_SECONDS`, is
-    left out: a POST a second goes there, until one is answered. Where none answers, all take turns
-    again.
+    With `failover` one is left out if its connections fail, or if it answers nothing for
+    `SILENT_SECONDS`: one POST per second goes there, until one is answered. Where none answers, all
+    take turns again.
     """
 
     def __init__(
