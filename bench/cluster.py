@@ -118,7 +118,7 @@ def processes() -> Iterator[tuple[int, str]]:
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        kind = next((name for word, name in KINDS.items() if word in command), None)
+        kind = KINDS.get(max((word for word in KINDS if word in command), key=len, default=""))
         if kind is not None and "unshare" not in command:
             yield int(folder.name), kind
 

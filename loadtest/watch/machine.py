@@ -20,7 +20,7 @@ KINDS = {
     **{part.process: part.title for part in PARTS},
     "qemu-system": "virtual machines",
 }
-"""Part of a process's command line, and what the process is called here."""
+"""Part of a process's command line, and what the process is called here. The longest goes."""
 OURSELVES = "this load test"
 SHORTEST_SECONDS = 0.5
 
@@ -106,7 +106,7 @@ def _kind(folder: Path) -> str:
     command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     if "unshare" in command or "nsenter" in command:
         return ""
-    return next((name for words, name in KINDS.items() if words in command), "")
+    return KINDS.get(max((words for words in KINDS if words in command), key=len, default=""), "")
 
 
 def _states() -> dict[str, int]:
