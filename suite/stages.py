@@ -59,8 +59,8 @@ class Stage:
 STAGES = (
     Stage(
         "unit",
-        "pure functions, the load generator, capacity",
-        seconds=80,
+        "pure functions, the rules of the hard modules, the load generator, capacity",
+        seconds=90,
         folders=("webhook/rules", "cluster/rules", "tgibf", "capacity", "tools"),
         commands={"openssl": "openssl"},
     ),

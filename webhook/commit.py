@@ -110,6 +110,7 @@ class GroupCommit(Generic[S]):
         self._writes: set[Write[S]] = set()
         self._lanes: list[asyncio.Task[None]] = []
         self._idle: deque[asyncio.Future[None]] = deque()
+        self._stopping = False
         self.held_events = 0
         self.held_bytes = 0
         self.figures = CommitFigures()
@@ -120,10 +121,11 @@ class GroupCommit(Generic[S]):
         self._lanes.append(asyncio.create_task(self._watch()))
 
     def submit(self, submission: S) -> bool:
-        """Take `submission`, to be settled later; False if there is no room (rule 4)."""
+        """Take `submission`, to be settled later; False if there is no room (rule 4), or a stop."""
         events = len(submission.events)
         if (
-            self.held_events + events > self._limits.held_events
+            self._stopping
+            or self.held_events + events > self._limits.held_events
             or self.held_bytes + submission.size > self._limits.held_bytes
         ):
             self.figures.queue_full += events
@@ -149,6 +151,7 @@ class GroupCommit(Generic[S]):
 
     async def stop(self) -> None:
         """Close the lanes. What is still held then is settled: queued REFUSED, written UNKNOWN."""
+        self._stopping = True  # what comes in the turns that this takes would wake closed lanes
         for task in self._lanes:
             task.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)

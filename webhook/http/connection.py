@@ -206,7 +206,11 @@ class Connection:
         When we want to close, for age or because we are draining, we do so after the last request
         that was taken; from then on none is taken any more, so that none is stored unanswered.
         """
-        if self._closed or not exchange.keep_alive:
+        if self._closed:
+            return False
+        if not exchange.keep_alive:
+            if not self._stopped:  # so its answer has it: the client may be sending another one
+                self._stopped = self._polite = True
             return False
         if exchange is not self._exchanges[-1]:
             return True
@@ -305,13 +309,15 @@ class Connection:
         """Close or refuse what has taken too long; the server calls it twice a second."""
         allowed = self._state.limits.request_seconds
         since = self._parser.receiving_since
+        if since is not None and not self._reading:  # for lack of room: it can't go on
+            self._parser.receiving_since = now
         if self._linger_until:
             if now >= self._linger_until:
                 self.close()
         elif self._unsent:
             if now - self._quiet_since > allowed:
                 self.lose()
-        elif since is not None and not self._stopped:
+        elif since is not None and not self._stopped and self._reading:
             if now - since > allowed:
                 detail = f"the request was not complete after {allowed:g} s"
                 self._refuse(Problem(HTTPStatus.REQUEST_TIMEOUT, detail))

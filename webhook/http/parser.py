@@ -63,6 +63,9 @@ class RequestParser:
         Raises Problem if it can't be served, EndOfRequests if nothing more will be.
         """
         self._fed_at = time.monotonic()
+        self._parse(data)
+
+    def _parse(self, data: memoryview) -> None:
         progress = self._progress
         offered_at = None
         try:
@@ -83,15 +86,20 @@ class RequestParser:
     def _go_on_without_upgrade(self, rest: memoryview) -> None:
         """Take a request that offers another protocol as one that does not (RFC 9110, 7.8).
 
-        The parser leaves its body unread: parse the same request again, without the offer.
+        The parser leaves its body unread: parse the same request again, without the offer, as of
+        when it began.
         """
-        lines = [b"%b %b HTTP/1.1" % (self._parser.get_method(), self._url)]
+        parser, fed_at = self._parser, self._fed_at
+        version = parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (parser.get_method(), self._url, version)]
         lines += [b"%b: %b" % one for one in self._headers if one[0].lower() != b"upgrade"]
         self._upgrading = False
         self._parser = httptools.HttpRequestParser(self)
-        self.feed(memoryview(b"\r\n".join([*lines, b"", b""])))
+        self._fed_at = fed_at if self.receiving_since is None else self.receiving_since
+        self._parse(memoryview(b"\r\n".join([*lines, b"", b""])))
+        self._fed_at = fed_at
         if rest:
-            self.feed(rest)
+            self._parse(rest)
 
     def forget(self) -> None:
         """Drop what has come in of a request that is refused. Nothing may be fed afterwards."""

@@ -32,3 +32,23 @@ def test_a_steady_load_at_the_rate_is_admitted(rate: int) -> None:
 
 def test_zero_admits_everything() -> None:
     assert all(Admission(0).admit(10**9, 0.0) for _ in range(10))
+
+
+@given(st.integers(1, 1000), st.integers(0, 5000), st.lists(st.floats(0, 1), max_size=5))
+def test_an_array_is_admitted_whole_and_paid_back_before_anything_else(
+    rate: int, more: int, tries: list[float]
+) -> None:
+    """Tries that are refused meanwhile take nothing and delay nothing."""
+    admission = Admission(rate)
+    assert admission.admit(rate + more, 100.0)
+    seconds = more / rate
+    for fraction in sorted(tries):
+        assert not admission.admit(1, 100 + 0.999 * fraction * seconds)
+    assert admission.admit(1, 100 + seconds + 0.001)
+
+
+@given(st.integers(1, 1000), st.floats(1, 1e6))
+def test_a_quiet_time_saves_up_one_second_and_no_more(rate: int, quiet: float) -> None:
+    admission = Admission(rate)
+    assert admission.admit(rate, 100.0)
+    assert [admission.admit(1, 100 + quiet) for _ in range(rate + 1)] == [True] * rate + [False]
