@@ -13,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.figures import conditions, table
-from support.cluster.faults import FAULTS
-from support.say import fail, say
-from tests.support.cluster import Cluster
-from tests.support.hurting import ROLES, Case, Report, run
+from cluster.faults import FAULTS
+from harness.cluster import Cluster
+from harness.hurting import ROLES, Case, Report, run
+from tools.say import fail, say
 
 SECONDS = {"hang": (10.0, 33.0), "drain": (45.0,), "parted": (28.0,)}
 """How long each lasts, unless it is the usual time."""

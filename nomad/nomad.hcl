@@ -73,7 +73,7 @@ client {
     memory = 1536
     cpu    = 100
     # Ports that something of the node listens on. (Outgoing connections have others than
-    # allocations: scripts/node/sysctl.conf.)
+    # allocations: node/sysctl.conf.)
     reserved_ports = "22,7000,8300-8302,8500,8600,9042"
   }
 
