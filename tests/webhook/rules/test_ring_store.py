@@ -24,12 +24,12 @@ from tests.webhook.rules.submissions import Post
 from webhook.clock import ReceiptClock
 from webhook.commit import CommitLimits, GroupCommit, Outcome
 from webhook.events import Event
-from webhook.store.cassandra.lane import INSERT_EVENTS
+from webhook.store.cassandra.lane import INSERT_EVENTS, SEAL_AFTER_SECONDS
 from webhook.store.cassandra.link import Link, Look
 from webhook.store.cassandra.store import (
     MOST_REPEATED,
+    PATIENCE_SECONDS,
     REPEAT_SECONDS,
-    SEAL_AFTER_SECONDS,
     WRITE_SECONDS,
     CassandraStore,
 )
@@ -261,8 +261,37 @@ def test_its_own_events_are_counted_however_far_the_clock_is_set_back() -> None:
     bench.run(test)
 
 
+def test_where_writes_worked_a_refusal_is_tried_again() -> None:
+    """As while one node of the ring restarts: no client hears of it."""
+    bench = Bench([Turn(Fate.STORED), Turn(Fate.REFUSED), Turn(Fate.REFUSED)])
+
+    async def test() -> None:
+        await bench.store.health()
+        await bench.write(3)
+        assert sum(bench.ring.stored().values()) == 3
+        assert await bench.store.counts_since(BEGIN) == bench.ring.stored()
+
+    bench.run(test)
+
+
+def test_in_an_outage_a_write_is_refused_at_once() -> None:
+    bench = Bench([Turn(Fate.REFUSED)] * 3)
+
+    async def test() -> None:
+        with pytest.raises(StoreUnavailable):
+            await bench.store.health()
+        for _ in range(2):
+            before = bench.clock.monotonic()
+            with pytest.raises(StoreUnavailable):
+                await bench.write()
+            assert bench.clock.monotonic() - before < PATIENCE_SECONDS / 2
+
+    bench.run(test)
+
+
 def test_it_is_well_when_a_write_has_worked_or_a_probe_does() -> None:
-    bench = Bench([Turn(Fate.STORED), Turn(Fate.REFUSED), Turn(Fate.LOST), Turn(Fate.REFUSED)])
+    refusal = Turn(Fate.REFUSED, seconds=PATIENCE_SECONDS + 0.1)
+    bench = Bench([Turn(Fate.STORED), refusal, Turn(Fate.LOST), Turn(Fate.REFUSED)])
 
     async def test() -> None:
         await asyncio.sleep(1)
