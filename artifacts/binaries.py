@@ -157,6 +157,12 @@ def origin(binary: Binary, arch: str) -> str | None:
         return None
 
 
+def cached(binary: Binary) -> Path | None:
+    """The program for this machine, if it is in the cache."""
+    arch = architecture()
+    return binary.home(arch) / binary.name if origin(binary, arch) is not None else None
+
+
 def _verify(home: Path, name: str) -> None:
     """Hold the program against the checksum in its record. Raises ChecksumError."""
     try:
