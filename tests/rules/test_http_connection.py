@@ -26,8 +26,9 @@ from tests.rules.visits import (
     visit,
 )
 from tests.support.raw_http import post
-from webhook.http.connection import PIPELINED, REQUESTS_A_TURN, SLICE_BYTES, UNSENT_BYTES
+from webhook.http.connection import PIPELINED, REQUESTS_A_TURN, UNSENT_BYTES
 
+SLICE_BYTES = 4096  # of input between two looks at the bounds
 SLICE = SLICE_BYTES // len(EVENT) + 1  # requests, at most
 
 
@@ -199,6 +200,7 @@ def test_unanswered_requests_on_one_connection_are_bounded(seconds: float) -> No
         await asyncio.sleep(0.5)
         assert PIPELINED <= len(service.taken) <= most
         assert client.socket.came, "what there is no room for is not read"
+        assert service.http.receiving_bytes >= 5 * len(EVENT), "and what was read is held"
         for _ in range(requests):
             unanswered = len(service.taken) - len(statuses(client))
             assert unanswered <= most
