@@ -322,8 +322,9 @@ def test_6_two_recounts_at_the_same_time_follow_each_other() -> None:
     async def test() -> None:
         await writer.play([Step(0, 0, 2), Step(1, 0, 3), Step(0, 0, 1)])
         writer.ring.empty(lambda number: number < 2)
+        writer.ring.script = iter([Turn(Fate.STORED, 1.0)])
         first = asyncio.create_task(writer.lane.recount())
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
         writer.ring.empty(lambda number: number < 1)
         await asyncio.gather(first, writer.lane.recount())
         ((partition, listed),) = writer.ring.listed().items()
