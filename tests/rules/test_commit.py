@@ -59,7 +59,7 @@ def fits(posts: Sequence[Post], span: int) -> bool:
 
 
 @given(SCHEDULES)
-@examples(100)
+@examples(60)
 def test_1_a_submission_is_never_split_and_never_written_twice(schedule: Schedule) -> None:
     history = History(schedule)
     written = [post for flight in history.flights for post in history.posts_of(flight)]
@@ -70,7 +70,7 @@ def test_1_a_submission_is_never_split_and_never_written_twice(schedule: Schedul
 
 
 @given(SCHEDULES)
-@examples(100)
+@examples(60)
 def test_2_a_lane_has_at_most_one_write_in_flight(schedule: Schedule) -> None:
     history = History(schedule)
     for flight in history.flights:
@@ -79,7 +79,7 @@ def test_2_a_lane_has_at_most_one_write_in_flight(schedule: Schedule) -> None:
 
 
 @given(SCHEDULES)
-@examples(150)
+@examples(80)
 def test_2_a_write_takes_in_order_all_that_waits_up_to_a_bound(schedule: Schedule) -> None:
     history = History(schedule)
     written = [post for flight in history.flights for post in history.posts_of(flight)]
@@ -92,7 +92,7 @@ def test_2_a_write_takes_in_order_all_that_waits_up_to_a_bound(schedule: Schedul
 
 
 @given(SCHEDULES)
-@examples(100)
+@examples(60)
 def test_2_nobody_waits_while_a_lane_is_idle(schedule: Schedule) -> None:
     history = History(schedule)
     moments = {post.submitted_at for post in history.taken}
@@ -126,7 +126,7 @@ def test_2_a_span_of_time_ends_before_the_first_microsecond_of_the_next() -> Non
 
 
 @given(SCHEDULES)
-@examples(150)
+@examples(80)
 def test_3_all_that_was_taken_is_settled_once_and_as_it_is(schedule: Schedule) -> None:
     history = History(schedule)
     for post in history.posts:
@@ -172,7 +172,7 @@ def test_3_the_figures_are_what_happened(schedule: Schedule) -> None:
 
 
 @given(SCHEDULES)
-@examples(150)
+@examples(80)
 def test_4_what_is_held_is_bounded_in_events_and_in_bytes(schedule: Schedule) -> None:
     history = History(schedule)
     for room, taken in history.said:
@@ -184,7 +184,7 @@ def test_4_what_is_held_is_bounded_in_events_and_in_bytes(schedule: Schedule) ->
 
 
 @given(SCHEDULES)
-@examples(150)
+@examples(80)
 def test_5_nobody_waits_forever_and_nobody_is_given_up_early(schedule: Schedule) -> None:
     history = History(schedule)
     for post in history.taken:

@@ -33,7 +33,7 @@ SLICE = SLICE_BYTES // len(EVENT) + 1  # requests, at most
 
 
 @given(VISITS, DELAYS)
-@examples(150)
+@examples(80)
 def test_each_request_has_its_answer_in_order_however_all_is_cut(
     how: Visit, delays: list[float]
 ) -> None:
@@ -55,7 +55,7 @@ def test_each_request_has_its_answer_in_order_however_all_is_cut(
     DELAYS,
     st.booleans(),
 )
-@examples(100)
+@examples(60)
 def test_a_request_that_is_cut_off_takes_nothing_from_those_before_it(
     whole: list[Request],
     last: Request,

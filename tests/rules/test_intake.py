@@ -138,14 +138,14 @@ class Desk:
 
 
 @given(TRAFFIC)
-@examples(100)
+@examples(60)
 def test_each_post_gets_one_answer_at_once_or_later(traffic: Traffic) -> None:
     for sent in Desk(traffic).sent:
         assert len(sent.answers) + (sent.raised is not None) == 1
 
 
 @given(TRAFFIC)
-@examples(150)
+@examples(80)
 def test_an_answer_says_what_is_known(traffic: Traffic) -> None:
     """200 for what is stored, no for what will never be, unknown where nobody can tell."""
     for sent in Desk(traffic).sent:
@@ -161,7 +161,7 @@ def test_an_answer_says_what_is_known(traffic: Traffic) -> None:
 
 
 @given(TRAFFIC)
-@examples(100)
+@examples(60)
 def test_what_is_not_valid_or_over_the_limit_is_refused_before_it_is_held(traffic: Traffic) -> None:
     """And what is not valid takes nothing of what others may send."""
     desk = Desk(traffic)

@@ -112,7 +112,7 @@ async def play(scene: Scene, ring: ModelRing, reader: WindowReader) -> list[Writ
 
 
 @given(SCENES)
-@examples(200)
+@examples(100)
 def test_a_count_is_at_every_moment_what_is_stored(scene: Scene) -> None:
     """At least what was stored as it began, at most what was as it had ended; and then exactly."""
     clock = VirtualClock(BEGIN + scene.second)
@@ -136,7 +136,7 @@ def seen(ring: ModelRing, seal: Attempt) -> bool:
 
 
 @given(SCENES)
-@examples(100)
+@examples(60)
 def test_what_is_final_is_read_once(scene: Scene) -> None:
     """Of a sealed lane the counts in its list, and of a minute past, the list."""
     clock = VirtualClock(BEGIN + scene.second)
