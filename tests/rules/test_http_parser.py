@@ -180,6 +180,11 @@ def test_a_head_past_the_limit_is_refused_and_one_within_it_is_not(
     assert found(within.pieces())[-1][0] == "is complete"
 
 
+def test_the_limit_is_for_each_head() -> None:
+    requests = [Request(head("value", HEADER_BYTES - 100))] * 4
+    assert [entry[0] for entry in found([Stream(requests, [], b"").raw])].count("is complete") == 4
+
+
 @pytest.mark.parametrize("begin", [b"GET /", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nb: "])
 def test_a_head_that_does_not_end_is_refused_at_the_limit(begin: bytes) -> None:
     finder = Finder()

@@ -192,6 +192,15 @@ def test_events_carry_the_moment_of_their_receipt_and_their_post_its_size(traffi
             assert sent.exchange.submitted_at == sent.submitted_at
 
 
+def test_the_limit_is_one_of_events_and_what_is_not_valid_takes_none() -> None:
+    """Two events a second; an array of three owes one, which takes half a second."""
+    one, three = Body(EVENT, 1), array(3)
+    bodies = [(0.0, bad) for bad in INVALID] + [(0.0, three), (0.4, three), (0.2, one), (0.0, one)]
+    desk = Desk(Traffic(bodies, [], rate=2))
+    assert [sent.raised is None for sent in desk.sent[3:]] == [True, False, True, False]
+    assert desk.intake.figures.over_limit == 4
+
+
 @pytest.mark.parametrize(("held", "taken"), [(HELD_EVENTS, True), (HELD_EVENTS + 1, False)])
 def test_more_than_may_be_held_is_refused_at_once(held: int, taken: bool) -> None:
     """A write hangs, and single events pile up behind it."""
