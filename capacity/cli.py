@@ -25,9 +25,13 @@ def main() -> int:
         help="the average rate, day and night",
     )
     wish.add_argument(
-        "--growth", action="store_true", help="print a table of what changes from 1 allocation to 1,000"
+        "--growth",
+        action="store_true",
+        help="print a table of what changes from 1 allocation to 1,000",
     )
-    wish.add_argument("--constants", action="store_true", help="print a table of the measured constants")
+    wish.add_argument(
+        "--constants", action="store_true", help="print a table of the measured constants"
+    )
     parser.add_argument(
         "--peak-factor",
         type=number(1, 1e6),

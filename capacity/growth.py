@@ -1,7 +1,7 @@
-"""What changes from one allocation to a thousand, and where the design reaches its limit. Pure arithmetic.
+"""What changes from one allocation to a thousand, and where the design stops. Pure arithmetic.
 
-The reads per count grow with the number of lanes that have written lately. They were measured for one
-lane and for sixteen, and are extrapolated linearly from there.
+The reads per count grow with the number of lanes that have written lately. They were measured for
+one lane and for sixteen, and are extrapolated linearly from there.
 """
 
 from collections.abc import Sequence

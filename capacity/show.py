@@ -22,7 +22,11 @@ def sizing(need: Need, found: Sizing) -> str:
         ("allocations", f"{found.allocations:,}", f"each takes {takes}; one node's may be missing"),
         ("nodes", f"{found.nodes:,}", f"{by}; each runs a part of everything"),
         ("CPU", f"{found.cores_used:,.1f} cores", f"at the peak; there are {cores:,}"),
-        ("disk", f"{_gb(found.disk_bytes / found.nodes)} per node", f"{disk}; {_days(need, found)}"),
+        (
+            "disk",
+            f"{_gb(found.disk_bytes / found.nodes)} per node",
+            f"{disk}; {_days(need, found)}",
+        ),
         ("memory", f"{found.memory_mb / 1000:,.1f} GB per node", "as the job files reserve it"),
         ("first limit", found.first_limit, ""),
     ]
