@@ -27,11 +27,11 @@ from bench import wrk
 from bench.cpu import own_cpu_seconds
 from bench.figures import Figures, conditions, ratio, table
 from bench.wrk import Load, Measured
-from support.cluster import health
-from support.cluster.layout import NODES, NOMAD_PORT
-from support.cluster.machines import KIT
-from support.say import fail, say
-from tests.support.waiting import wait_for
+from cluster import health
+from cluster.layout import NODES, NOMAD_PORT, PARTS
+from cluster.nodes.namespaces import KIT
+from harness.waiting import wait_for
+from tools.say import fail, say
 
 LOADS = (Load("256 kept-alive", 256), Load("one per event", 64, keep_alive=False))
 COUNTS = (1, 2, 4)
@@ -43,10 +43,7 @@ SCALE_SECONDS = 60.0
 # A word of a process's command line, and what it is called here.
 KINDS = {
     "-m webhook": "webhook",
-    "CassandraDaemon": "Cassandra",
-    "bin/fabio": "Fabio",
-    "nomad agent": "Nomad",
-    "consul agent": "Consul",
+    **{part.process: part.title for part in PARTS},
     "wrk ": "wrk",
 }
 
@@ -121,7 +118,7 @@ def processes() -> Iterator[tuple[int, str]]:
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        kind = next((name for word, name in KINDS.items() if word in command), None)
+        kind = KINDS.get(max((word for word in KINDS if word in command), key=len, default=""))
         if kind is not None and "unshare" not in command:
             yield int(folder.name), kind
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import quantiles
 
 from bench.figures import Figures, conditions, ratio, table
-from webhook.process import ReceiverProcess
+from harness.receiver import ReceiverProcess
 
 BATCH = 1000
 

@@ -1,7 +1,8 @@
 """What clients see when a node of the cluster is hurt, in any way, whatever it leads.
 
 It needs a running cluster (`scripts/cluster up`). Three generators send 50 events/s each, one to
-each node's door, as clients that know all three would. What is lost, or counted wrongly, ends it.
+each node's door; or one sends 150/s, which knows all doors and leaves out one that does not answer.
+What is lost, or counted wrongly, ends it.
 """
 
 import argparse
@@ -12,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.figures import conditions, table
-from support.cluster.faults import FAULTS
-from support.say import fail, say
-from tests.support.cluster import Cluster
-from tests.support.hurting import ROLES, Case, Report, run
+from cluster.faults import FAULTS
+from harness.cluster import Cluster
+from harness.hurting import ROLES, Case, Report, run
+from tools.say import fail, say
 
 SECONDS = {"hang": (10.0, 33.0), "drain": (45.0,), "parted": (28.0,)}
 """How long each lasts, unless it is the usual time."""
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fault", nargs="+", choices=names, default=names, metavar="FAULT")
     parser.add_argument("--role", nargs="+", choices=ROLES, default=["both"])
     parser.add_argument("--kept-alive", action="store_true", help="clients keep their connections")
+    parser.add_argument(
+        "--one-client", action="store_true", help="one generator that knows all doors"
+    )
     parser.add_argument("--seconds", type=float, help="how long each lasts")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="FILE", help="add a line for each to FILE")
@@ -69,7 +73,7 @@ def cases(settings: argparse.Namespace) -> Iterator[Case]:
             lasting = (settings.seconds,) if settings.seconds else None
             for seconds in lasting or SECONDS.get(one.name, USUAL_SECONDS):
                 for role in settings.role:
-                    yield Case(one, role, seconds, settings.kept_alive)
+                    yield Case(one, role, seconds, settings.kept_alive, settings.one_client)
 
 
 HEADER = (

@@ -15,10 +15,12 @@ from urllib.request import urlopen
 
 from bench.count_cost import time_gets
 from bench.figures import Figures, conditions, table
-from tests.support.ring import Ring
-from tests.support.stores import new_store
-from tests.support.waiting import wait_for
-from webhook.process import ReceiverProcess
+from cluster.linux.namespace import missing
+from harness.receiver import ReceiverProcess
+from harness.ring import Ring
+from harness.stores import new_store
+from harness.waiting import wait_for
+from tools.say import fail
 
 BATCH = 1000
 POSTERS = 32  # connections that post at once, so that every lane has something to write
@@ -89,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="of each (default 5)")
     parser.add_argument("--gets", type=int, default=300, help="of each round (default 300)")
     options = parser.parse_args(arguments)
+    if reason := missing():
+        fail(f"no ring of real nodes here: {reason}")
     rows = []
     with (
         tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as directory,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.say import say
+from tools.say import say
 
 PEERS = Path(__file__).with_name("peers")
 

@@ -24,11 +24,11 @@ from bench.cpu import cpu_seconds
 from bench.figures import Figures, conditions, ratio, table
 from bench.ring_subjects import OURS, Subject
 from bench.wrk import Load
-from support.namespace import missing
-from support.say import fail, say
-from tests.support.ring import Ring, RingError
-from tests.support.waiting import wait_for
-from webhook.process import ReceiverProcess
+from cluster.linux.namespace import missing
+from harness.receiver import ReceiverProcess
+from harness.ring import Ring, RingError
+from harness.waiting import wait_for
+from tools.say import fail, say
 from webhook.store.audit import stored
 
 LOADS = (Load("64 kept-alive", 64), Load("500 kept-alive", 500))

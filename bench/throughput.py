@@ -14,7 +14,7 @@ from sqlite3 import connect
 
 from bench.figures import Figures, conditions, ratio, table
 from bench.wrk import Load, Measured, available, run
-from webhook.process import ReceiverProcess
+from harness.receiver import ReceiverProcess
 
 SUBJECTS = {
     "receiver": "webhook",

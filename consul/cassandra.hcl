@@ -5,7 +5,7 @@ service {
 
   check {
     name     = "Cassandra takes clients"
-    args     = ["/opt/teracompra/scripts/node/check-cql"]
+    args     = ["/opt/teracompra/node/bin/check-cql"]
     interval = "10s" # a Python each time
     timeout  = "8s"
   }

@@ -6,7 +6,7 @@ import resource
 import subprocess
 from pathlib import Path
 
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 
 PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -28,7 +28,7 @@ def commit() -> str:
     """The checkout's commit, `-dirty` where files differ from it; empty outside of one."""
     done = subprocess.run(
         ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

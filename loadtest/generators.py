@@ -6,14 +6,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import msgspec
 
 from loadtest.plan import Load
 from loadtest.record import GeneratorRecord, LoadSecond
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 
 ENDED_IN_ORDER = {0, 1}  # all acknowledged, or not all
 
@@ -45,7 +44,7 @@ class Generator:
         command += ["--ledger", str(self.ledger), "--series", str(self._series)]
         self._process = subprocess.Popen(
             [*command, "--json", "--quiet"],
-            cwd=REPOSITORY,
+            cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -101,12 +100,7 @@ class Generator:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.runs:
             self._process.kill()
             self._process.communicate()

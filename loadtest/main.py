@@ -5,17 +5,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from loadtest import report
-from loadtest.cli import Again, Judge
-from loadtest.judging import NotToBeJudgedError, judge_again, reasons
-from loadtest.page import LEDGER_MEANINGS
+from loadtest.arguments import Again, Judge
 from loadtest.plan import Plan
 from loadtest.record import FILE, Record, RecordError, read_record
+from loadtest.report import writing as report
+from loadtest.report.page import LEDGER_MEANINGS
 from loadtest.run import run
-from loadtest.targets import TargetUnavailable
-from support.say import fail, say
+from loadtest.targets.contract import TargetUnavailable
+from loadtest.verdict.judging import NotToBeJudgedError, judge_again, reasons
+from tools.say import fail, say
 from webhook.store.contract import StartError
-from webhook.store.url import sqlite_path
+from webhook.store.sqlite.url import sqlite_path_or_none
 
 COULD_NOT_BEGIN = 2
 GIVEN_UP = 130
@@ -84,7 +84,7 @@ def _read(path: Path) -> Record:
 
 def _absolute(store: str, directory: Path) -> str:
     """A store's URL; a SQLite file's is relative to the report."""
-    path = sqlite_path(store)
+    path = sqlite_path_or_none(store)
     return store if path is None else f"sqlite:///{directory / path}"
 
 

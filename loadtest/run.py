@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from loadtest import facts, limits
-from loadtest.ask import NoAnswerError
-from loadtest.counts import Counts, baseline, window_seconds
+from loadtest import facts
 from loadtest.display import Display, State
 from loadtest.generators import Generator
 from loadtest.interrupts import Interrupts
-from loadtest.judging import NotToBeJudgedError, judge_counts, judge_ledger
-from loadtest.machine import interface_to
 from loadtest.plan import Plan
 from loadtest.record import (
     SCHEMA,
@@ -24,10 +20,16 @@ from loadtest.record import (
     Verdict,
 )
 from loadtest.scaling import Scaling
-from loadtest.targets import Target, TargetUnavailable, open_target
-from loadtest.watch import Watch
-from support.say import say
+from loadtest.targets.contract import Target, TargetUnavailable
+from loadtest.targets.opening import open_target
+from loadtest.verdict.judging import NotToBeJudgedError, judge_counts, judge_ledger
+from loadtest.watch import limits
+from loadtest.watch.client import NoAnswerError
+from loadtest.watch.counts import Counts, baseline, window_seconds
+from loadtest.watch.machine import interface_to
+from loadtest.watch.watch import Watch
 from tgibf.version import VERSION
+from tools.say import say
 from webhook.store.contract import StartError
 
 TICK_SECONDS = 0.2

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from loadtest.plan import Step
 from loadtest.record import Mark
-from loadtest.targets import Target
+from loadtest.targets.contract import Target
 
 TAKEN_WITHIN_SECONDS = 120.0
 TRY_EVERY_SECONDS = 1.0

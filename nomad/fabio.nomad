@@ -1,6 +1,6 @@
 # The load balancer, on every node: whoever reaches any node reaches every allocation.
 # Traffic at 9999, its routes for the eye at 9998. Routes come from a program beside it, at 9997: where
-# Consul says the webhook is, less what can't be reached from this node (scripts/support/routing).
+# Consul says the webhook is, less what can't be reached from this node (cluster/routing).
 
 job "fabio" {
   type     = "system"
@@ -70,7 +70,7 @@ job "fabio" {
 
       config {
         command = "/usr/bin/python3"
-        args    = ["/opt/teracompra/scripts/node/routes"]
+        args    = ["/opt/teracompra/node/bin/routes"]
       }
 
       env {
@@ -103,7 +103,7 @@ job "fabio" {
       config {
         command = "/usr/bin/python3"
         args = [
-          "/opt/teracompra/scripts/node/routes", # waits for the routes, and becomes:
+          "/opt/teracompra/node/bin/routes", # waits for the routes, and becomes:
           "--",
           "/opt/teracompra/bin/fabio",
           # TCP: bytes are passed on, and nothing is parsed; a kept-alive connection stays with its

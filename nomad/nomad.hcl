@@ -30,11 +30,13 @@ server {
   # Nodes share their cores with Cassandra: a leader gets 3 times as long before an election.
   raft_multiplier = 3
 
-  # A client says that it is alive every 5 to 10 s; one that is 5 s late is down, and its allocations
-  # are placed elsewhere: within 15 s. The defaults, 10 s each, leave a dead node's share of the
-  # webhook missing for twice as long.
-  min_heartbeat_ttl = "5s"
-  heartbeat_grace   = "5s"
+  # A client reports that it is alive every 3 to 6 s; one that is 12 s late is down, and its
+  # allocations are placed elsewhere: within 18 s. In these 12 s it can fail twice, at a server that
+  # hangs (`rpc` below, 6 s), and still be in time. A leader that hangs for no longer than that has
+  # seen no client late when it wakes (docs/root-cause/hung-leader.md). The defaults, 10 s each, leave
+  # a dead node's share of the webhook missing for up to 30 s.
+  min_heartbeat_ttl = "3s"
+  heartbeat_grace   = "12s"
   # A new leader gives all clients this long to say that they are alive, 5 minutes unless told
   # otherwise: a node that died as the leader would keep its allocations for as long.
   failover_heartbeat_ttl = "15s"
@@ -71,7 +73,7 @@ client {
     memory = 1536
     cpu    = 100
     # Ports that something of the node listens on. (Outgoing connections have others than
-    # allocations: scripts/node/sysctl.conf.)
+    # allocations: node/sysctl.conf.)
     reserved_ports = "22,7000,8300-8302,8500,8600,9042"
   }
 

@@ -5,15 +5,21 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from cluster.linux.namespace import missing
+from harness.cluster import Cluster
+from harness.ring import NoRingError, Ring
 from tests.support.receiver import Receiver
-from tests.support.ring import Ring
 from tests.support.rings import SharedRings
+from tests.support.say import Say
 from tests.support.staging import words
 
+CLUSTER_SECONDS = 1800  # programs that are not in the cache yet are built
+SHARED = ("lone_node", "three_nodes", "rings")
 INHERITED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM)
 
 
@@ -44,14 +50,44 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those who share a ring follow each other, so that it is started once."""
+    """Those who share a ring follow each other, so that it is started once; so do the cluster's.
+
+    The first test of these has the start of the cluster in its time.
+    """
     items.sort(key=_ring)
+    for item in items:
+        if "running_cluster" in words(item):
+            item.add_marker(pytest.mark.timeout(CLUSTER_SECONDS))
 
 
 def _ring(item: pytest.Item) -> int:
     names = words(item)
-    shared = [name for name in ("lone_node", "three_nodes", "rings") if name in names]
-    return ["", "lone_node", "three_nodes", "rings"].index(shared[0] if shared else "")
+    if "running_cluster" in names:
+        return 1 + len(SHARED)  # last: it has the same addresses, and ends the ring that runs
+    shared = [name for name in SHARED if name in names]
+    return 1 + SHARED.index(shared[0]) if shared else 0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    """A fixture that can't be had on this machine skips its tests."""
+    with _absence_skips():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """The same for what a test makes itself."""
+    with _absence_skips():
+        yield
+
+
+@contextmanager
+def _absence_skips() -> Iterator[None]:
+    try:
+        yield
+    except NoRingError as error:
+        pytest.skip(str(error))
 
 
 def pytest_runtest_teardown() -> None:
@@ -99,6 +135,40 @@ def three_nodes(rings: SharedRings) -> Ring:
 def no_shared_ring(rings: SharedRings) -> None:
     """The addresses are free for a ring of the test's own."""
     rings.end()
+
+
+@pytest.fixture(scope="session")
+def running_cluster(rings: SharedRings) -> Iterator[Cluster]:
+    """The one that runs already, which goes on afterwards, or one that ends and leaves nothing."""
+    if reason := missing():
+        pytest.skip(f"no nodes here: {reason}")
+    rings.end()  # it has the same addresses
+    cluster = Cluster()
+    ours = not cluster.runs
+    try:
+        cluster.up()
+        yield cluster
+    finally:
+        if ours:
+            cluster.down()
+
+
+@pytest.fixture
+def cluster(running_cluster: Cluster) -> Cluster:
+    """The cluster, all of it well."""
+    running_cluster.restore()
+    return running_cluster
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    """Prints a line of a test's result."""
+
+    def print_(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n  {line}", end="")
+
+    return print_
 
 
 @pytest.fixture

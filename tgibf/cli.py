@@ -83,6 +83,7 @@ def parse(
         seconds=given.seconds,
         batch=given.batch,
         keep_alive=given.keep_alive,
+        failover=given.failover,
         timeout=given.timeout,
         seed=given.seed,
         ledger=given.ledger,
@@ -171,6 +172,12 @@ def _add_request_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep-alive",
         action="store_true",
         help="use connections again, instead of one for every POST",
+    )
+    group.add_argument(
+        "--failover",
+        action="store_true",
+        help="leave a webhook out of the turns if it fails or says nothing for 2 s: one POST per"
+        " second goes there until one is answered",
     )
     group.add_argument(
         "--batch",

@@ -4,7 +4,6 @@ import json
 import random
 from collections.abc import Sequence
 from importlib.resources import files
-from itertools import cycle
 from typing import NamedTuple
 
 from tgibf.target import Endpoint, Target
@@ -34,7 +33,7 @@ def event_id(run: str, number: int) -> str:
 
 
 class Requests:
-    """Draws events at random and makes requests of them, for each endpoint in turn.
+    """Draws events at random and makes requests of them.
 
     With a `run`, every event carries a unique "id" (see `event_id`), so that it can be found again
     in the store. Without, requests of one event are made once, up front.
@@ -54,17 +53,15 @@ class Requests:
         self._events = load_events()
         # Draws events for a load test, not secrets; a seed makes the draw repeatable.
         self._random = random.Random(seed)  # noqa: S311
-        heads = {endpoint: _head(endpoint.target, keep_alive) for endpoint in endpoints}
-        self._turns = cycle(heads.items())
+        self._heads = {endpoint: _head(endpoint.target, keep_alive) for endpoint in endpoints}
         self._made = {
             endpoint: tuple(_request(head, event) for event in self._events)
-            for endpoint, head in heads.items()
+            for endpoint, head in self._heads.items()
         }
         self._drawn = 0
 
-    def draw(self, events: int) -> Request:
-        """A request of that many events, at most the batch size."""
-        endpoint, head = next(self._turns)
+    def draw(self, events: int, endpoint: Endpoint) -> Request:
+        """A request to `endpoint` of that many events, at most the batch size."""
         picks = [int(self._random.random() * len(self._events)) for _ in range(events)]
         first = self._drawn
         self._drawn += events
@@ -72,7 +69,7 @@ class Requests:
             return Request(endpoint, self._made[endpoint][picks[0]], first, events)
         bodies = [self._body(pick, first + at) for at, pick in enumerate(picks)]
         body = bodies[0] if self._batch == 1 else b"[" + b",".join(bodies) + b"]"
-        return Request(endpoint, _request(head, body), first, events)
+        return Request(endpoint, _request(self._heads[endpoint], body), first, events)
 
     def _body(self, pick: int, number: int) -> bytes:
         event = self._events[pick]

@@ -11,6 +11,7 @@ from tgibf.series import Series
 from tgibf.settings import Settings
 from tgibf.tally import Tally
 from tgibf.target import Endpoint
+from tgibf.turns import Turns
 
 
 class Sender:
@@ -42,6 +43,7 @@ class Sender:
         self._held = False
         self._first_sent: float | None = None
         self._last_settled = 0.0
+        self._turns = Turns(endpoints, failover=settings.failover)
         self._requests = Requests(
             endpoints,
             batch=settings.batch,
@@ -60,7 +62,7 @@ class Sender:
         self.tally.sent += events
         if self._series is not None:
             self._series.second.sent += events
-        self.client.post(self._requests.draw(events), due)
+        self.client.post(self._requests.draw(events, self._turns.take()), due)
 
     def lag(self, seconds: float) -> None:
         """Note how late an event is started."""
@@ -101,6 +103,7 @@ class Sender:
     def _settle(self, post: Post, ending: Ending) -> None:
         request = post.request
         self._last_settled = now = monotonic()
+        self._turns.settle(request.endpoint, failed=ending.connection_failed)
         self.tally.settle(ending, request.events, now - post.due)
         if self._ledger is not None:
             self._ledger.settle(request.first, request.events, ending.outcome)

@@ -35,6 +35,7 @@ class Settings:
     seconds: float | None
     batch: int
     keep_alive: bool
+    failover: bool
     timeout: float
     seed: int | None
     ledger: Path | None

@@ -28,7 +28,7 @@ ANSWER_BYTES = 1 << 14
 _OF_NOMAD = re.compile(r"_nomad-task-([0-9a-f]{8})-")
 
 
-class Itself(msgspec.Struct, frozen=True):
+class ThisAllocation(msgspec.Struct, frozen=True):
     """What an allocation says of itself alone."""
 
     id: str
@@ -139,7 +139,7 @@ class Catalog:
 class Allocations:
     """Makes the list of all allocations; `itself` tells of the one that this process is."""
 
-    def __init__(self, catalog: Catalog, itself: Callable[[], Itself]) -> None:
+    def __init__(self, catalog: Catalog, itself: Callable[[], ThisAllocation]) -> None:
         self._catalog = catalog
         self._itself = itself
         self._client = AsyncHTTPClient(
@@ -199,7 +199,7 @@ class Allocations:
                 request_timeout=ANSWER_SECONDS,
                 follow_redirects=False,
             )
-            told = msgspec.json.decode(answer.body, type=Itself)
+            told = msgspec.json.decode(answer.body, type=ThisAllocation)
         except (HTTPClientError, OSError, ValueError, msgspec.DecodeError):
             told = None  # it hangs, has just died, or is older than this question
         if told is not None:

@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
 
-from webhook.allocations import Allocations, Itself
+from webhook.allocations import Allocations, ThisAllocation
 from webhook.clock import SKEW_SECONDS, ReceiptClock
-from webhook.counter import WindowCounter
+from webhook.counter import Reading, WindowCounter
 from webhook.problem import CONTENT_TYPE, Problem, unavailable
 from webhook.store.contract import Store, StoreUnavailable
 from webhook.window import isoformat
@@ -23,7 +23,7 @@ PAGE = Path(__file__).parent / "page"
 
 
 @dataclass(slots=True)
-class Parts:
+class Services:
     """What the routes need."""
 
     store: Store
@@ -32,7 +32,7 @@ class Parts:
     hangs: Callable[[], bool]
     """Whether a write to the store hangs."""
     clock: ReceiptClock
-    itself: Callable[[], Itself]
+    itself: Callable[[], ThisAllocation]
     """What this process is called, and how fast it receives."""
     allocations: Allocations | None
     """None where there is no Consul to ask."""
@@ -94,13 +94,13 @@ class ProblemHandler(RequestHandler):
 
 
 class Handler(ProblemHandler):
-    """A route that answers from the parts."""
+    """A route that answers from the services."""
 
-    parts: Parts
+    services: Services
 
-    def initialize(self, parts: Parts) -> None:
+    def initialize(self, services: Services) -> None:
         """Called by Tornado with what `make_application` gave."""
-        self.parts = parts
+        self.services = services
 
     async def head(self) -> None:
         """Like GET; Tornado leaves the body out."""
@@ -141,34 +141,33 @@ class EventsHandler(ProblemHandler):
         self.set_status(HTTPStatus.NO_CONTENT)
 
 
+def count_of(reading: Reading) -> dict[str, object]:
+    """What both say of the window."""
+    window = reading.window
+    return {
+        "count": window.total(reading.counts),
+        "window_seconds": window.seconds,
+        "from": isoformat(window.start),
+        "to": isoformat(window.end),
+    }
+
+
 class CountHandler(Handler):
     """`GET /events/count`."""
 
     async def get(self) -> None:
-        reading = await self.parts.counter.read()
-        window = reading.window
-        self.answer(
-            {
-                "count": window.total(reading.counts),
-                "window_seconds": window.seconds,
-                "from": isoformat(window.start),
-                "to": isoformat(window.end),
-            }
-        )
+        self.answer(count_of(await self.services.counter.read()))
 
 
 class MinutesHandler(Handler):
     """`GET /events/minutes`."""
 
     async def get(self) -> None:
-        reading = await self.parts.counter.read()
+        reading = await self.services.counter.read()
         window = reading.window
         self.answer(
             {
-                "count": window.total(reading.counts),
-                "window_seconds": window.seconds,
-                "from": isoformat(window.start),
-                "to": isoformat(window.end),
+                **count_of(reading),
                 "events_per_second": round(window.events_per_second(reading.counts), 1),
                 "minutes": [
                     {"from": isoformat(start), "to": isoformat(end), "count": count}
@@ -182,14 +181,14 @@ class AllocationHandler(Handler):
     """`GET /allocation`: this one."""
 
     def get(self) -> None:
-        self.answer(self.parts.itself())
+        self.answer(self.services.itself())
 
 
 class AllocationsHandler(Handler):
     """`GET /allocations`: all of them."""
 
     async def get(self) -> None:
-        allocations = self.parts.allocations
+        allocations = self.services.allocations
         alive = None if allocations is None else await allocations.read()
         self.answer({"allocations": alive})
 
@@ -199,7 +198,7 @@ class MetricsHandler(Handler):
 
     def get(self) -> None:
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
-        self.finish(generate_latest(self.parts.registry))
+        self.finish(generate_latest(self.services.registry))
 
 
 class HealthHandler(Handler):
@@ -213,17 +212,17 @@ class ReadyHandler(Handler):
     """`GET /ready`: events can be taken now."""
 
     async def get(self) -> None:
-        if not self.parts.ready:
+        if not self.services.ready:
             raise unavailable("starting or draining")
-        if self.parts.hangs():
+        if self.services.hangs():
             raise unavailable("a write to the store hangs")
-        behind = self.parts.clock.behind
+        behind = self.services.clock.behind
         if behind > SKEW_SECONDS:
             raise unavailable(
                 f"this machine's clock was set back: it is {behind:.0f} s behind the last event, "
                 "and other receivers would not count what is received now; restart this one"
             )
-        await self.parts.store.health()
+        await self.services.store.health()
         self.answer({"status": "ready"})
 
 
@@ -243,9 +242,9 @@ class PageHandler(ProblemHandler, StaticFileHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
 
 
-def make_application(parts: Parts, event_paths: Iterable[str]) -> Application:
-    """The routes, around `parts`; a POST to one of `event_paths` never comes here."""
-    given = {"parts": parts}
+def make_application(services: Services, event_paths: Iterable[str]) -> Application:
+    """The routes, around `services`; a POST to one of `event_paths` never comes here."""
+    given = {"services": services}
     return Application(
         [
             *((re.escape(path), EventsHandler) for path in event_paths),

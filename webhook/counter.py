@@ -33,8 +33,13 @@ class WindowCounter:
         self._next: asyncio.Task[Reading] | None = None
         self.reads = 0
         """Reads of the window; each is one statement or several, as the store has it."""
-        self.ahead = 0
-        """Events of the last reading whose receiver's clock was ahead of this one."""
+        self._ahead: Mapping[int, int] = {}
+        """Of the last reading: what was received later than that, by the clock of then."""
+
+    @property
+    def ahead(self) -> int:
+        """Events of the last reading that were received later than now, by the clock of then."""
+        return sum(self._window().ahead(self._ahead).values())
 
     @property
     def store_reads(self) -> int:
@@ -56,7 +61,7 @@ class WindowCounter:
         # The window of the moment after: what the read has seen of a second that began meanwhile
         # is within it, and what fell out of it meanwhile is not counted.
         window = self._window()
-        self.ahead = window.ahead(counts)
+        self._ahead = window.ahead(counts)
         return Reading(window, counts)
 
     def _window(self) -> Window:

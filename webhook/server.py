@@ -10,13 +10,14 @@ import time
 from collections.abc import Sequence
 
 from webhook.admission import Admission
-from webhook.allocations import Allocations, Catalog, Itself, with_brackets
-from webhook.app import Parts, make_application
+from webhook.allocations import Allocations, Catalog, ThisAllocation, with_brackets
+from webhook.app import Services, make_application
 from webhook.clock import ReceiptClock
 from webhook.commit import CommitLimits, Outcome
 from webhook.counter import WindowCounter
 from webhook.http.exchange import PostExchange
-from webhook.http.server import RESERVED_FILES, HttpLimits, HttpServer, raise_open_files_limit
+from webhook.http.limits import HttpLimits
+from webhook.http.server import RESERVED_FILES, HttpServer, raise_open_files_limit
 from webhook.intake import Intake
 from webhook.metrics import AnswerTimes, ReceiverCollector, StoreCollector, WriteTimes, new_registry
 from webhook.problem import Problem
@@ -47,7 +48,7 @@ class Receiver:
         self._rate = RecentRate()
         self._address = ("", 0)
         self._allocations = self._open_allocations()
-        self._parts = Parts(
+        self._services = Services(
             store,
             counter,
             registry,
@@ -72,7 +73,7 @@ class Receiver:
             WriteTimes(registry).add,
         )
         self._http = HttpServer(
-            make_application(self._parts, settings.event_paths),
+            make_application(self._services, settings.event_paths),
             self._intake.take,
             HttpLimits(
                 header_bytes=settings.max_header_bytes,
@@ -127,7 +128,7 @@ class Receiver:
                 f"can't listen on WEBHOOK_ADDRESS={settings.address}: {error.strerror}; stop what "
                 "listens there, or choose another address"
             ) from error
-        self._parts.ready = True
+        self._services.ready = True
         gc.collect()
         gc.freeze()  # what is there from the start need not be looked at again
         gc.set_threshold(*GC_THRESHOLDS)
@@ -170,7 +171,7 @@ class Receiver:
         began = time.monotonic()
         seconds = self._settings.drain_seconds
         log.info("draining for at most %g s", seconds)
-        self._parts.ready = False
+        self._services.ready = False
         await self._http.drain(seconds)
         await self._intake.commit.stop()  # whoever still waits is told what is known
         self._http.stop()
@@ -189,9 +190,9 @@ class Receiver:
         catalog = Catalog(*settings.consul_address, settings.consul_token, settings.service)
         return Allocations(catalog, self._itself)
 
-    def _itself(self) -> Itself:
+    def _itself(self) -> ThisAllocation:
         node = platform.node()
-        return Itself(
+        return ThisAllocation(
             id=self._settings.allocation or f"{node}:{self._address[1]}",
             node=node,
             address=self._shown_address(),

@@ -39,12 +39,12 @@ class Window:
         """
         return sum(count for second, count in counts.items() if second >= self.start)
 
-    def ahead(self, counts: Mapping[int, int]) -> int:
-        """How many events of `counts` were received later than the window's end, by their clocks.
+    def ahead(self, counts: Mapping[int, int]) -> dict[int, int]:
+        """Those of `counts` that were received later than the window's end, by their clocks.
 
         They stay in the count for longer than the window is.
         """
-        return sum(count for second, count in counts.items() if second >= self.end)
+        return {second: count for second, count in counts.items() if second >= self.end}
 
     def slices(self, counts: Mapping[int, int]) -> list[tuple[int, int, int]]:
         """The window cut into `(from, to, count)`, oldest first, which sum to `total`.

@@ -5,13 +5,12 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import pytest
 
-from tests.support.waiting import wait_for
-from webhook.process import REPOSITORY
+from harness.waiting import wait_for
+from tools.root import ROOT
 
 ATTEMPTS = 3
 
@@ -39,7 +38,7 @@ http {{
 
 def documented_location(path: str, receiver: str) -> str:
     """The lines of docs/operating.md, for another path and the receiver at another address."""
-    text = (REPOSITORY / "docs" / "operating.md").read_text()
+    text = (ROOT / "docs" / "operating.md").read_text()
     found = re.search(r"```nginx\n(.+?)```", text, re.DOTALL)
     assert found is not None, "docs/operating.md shows no nginx"
     assert "/calls/" in found[1]
@@ -94,12 +93,7 @@ class Nginx:
         self._process.kill()
         self._process.wait()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._kill()
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser.conftest import WAIT_MS, Witness
 from tests.browser.drawing import FONTS, broken, draw_in, sticking_out, text_box
 from tests.support.receiver import Receiver
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 
 expect.set_options(timeout=WAIT_MS)
 
@@ -465,7 +465,7 @@ def test_screenshot(
 ) -> None:
     """Draws the page; with `--screenshot-of URL` that of a running receiver, for the README."""
     url = request.config.getoption("--screenshot-of")
-    target = REPOSITORY / "docs" / "images" / "live-page.png" if url else tmp_path / "page.png"
+    target = ROOT / "docs" / "images" / "live-page.png" if url else tmp_path / "page.png"
     target.parent.mkdir(parents=True, exist_ok=True)
     receiver.post_many(100)
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")

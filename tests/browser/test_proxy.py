@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Response, expect
 
+from harness.http import request
 from tests.browser.conftest import WAIT_MS, Witness
 from tests.browser.proxy import Nginx, documented_location
-from tests.support.http import request
 from tests.support.receiver import Receiver
 
 expect.set_options(timeout=WAIT_MS)

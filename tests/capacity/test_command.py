@@ -5,9 +5,9 @@ import re
 import pytest
 
 from tests.support.scripts import script
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 
-PAGE = REPOSITORY / "docs" / "capacity.md"
+PAGE = ROOT / "docs" / "capacity.md"
 
 
 def shown() -> list[tuple[list[str], str]]:

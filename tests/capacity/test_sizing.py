@@ -12,7 +12,7 @@ from capacity import sizing
 from capacity.constants import FILE, Constants, measured
 from capacity.growth import LANES, growth
 from capacity.sizing import REPLICAS, Connections, Need, costs_of, size
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 
 CONSTANTS = Constants.of(measured())
 
@@ -110,7 +110,7 @@ def test_every_constant_says_where_it_comes_from() -> None:
     for name, one in measured().items():
         assert one.value > 0, name
         assert re.fullmatch(r"[0-9a-f]{12}", one.commit), name
-        script = REPOSITORY / one.command.split()[0]
+        script = ROOT / one.command.split()[0]
         assert script.is_file(), f"{name} in {FILE.name}: there is no {script}"
 
 
@@ -133,6 +133,6 @@ def test_every_constant_is_used() -> None:
     ],
 )
 def test_memory_is_what_is_set_aside(file: str, pattern: str, value: int) -> None:
-    match = re.search(pattern, (REPOSITORY / "nomad" / file).read_text())
+    match = re.search(pattern, (ROOT / "nomad" / file).read_text())
     assert match is not None
     assert int(match[1]) == value

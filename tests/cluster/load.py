@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.cluster import DOORS, STORE, Cluster
-from tests.support.generator import Generator
-from tests.support.verification import Bounds, judged, of_its_runs, settled_counts
+from harness.cluster import DOORS, STORE, Cluster
+from harness.generator import Generator
+from harness.verification import Bounds, judged, of_its_runs, settled_counts
 from webhook.store.audit import stored_ids
 
 PHASE = 1000  # events acknowledged before, during and after each change, at least

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.cluster.health import Instance
-from support.cluster.layout import CONSUL_PORT, NODES, NOMAD_PORT, ROUTES_PORT
+from cluster.health import Instance
+from cluster.layout import CONSUL_PORT, NODES, NOMAD_PORT, ROUTES_PORT
+from harness.cluster import DOORS, Cluster
+from harness.generator import Generator
 from tests.support.browser import WAIT_MS
-from tests.support.cluster import DOORS, Cluster
-from tests.support.generator import Generator
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 
 expect.set_options(timeout=WAIT_MS)
 
-PICTURES = REPOSITORY / "docs" / "images"
+PICTURES = ROOT / "docs" / "images"
 NODE = NODES[0]
 
 Shoot = Callable[[str], None]

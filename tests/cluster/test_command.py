@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from support.namespace import missing
-from tests.support.cluster import COMMAND, STORE, Cluster, run
-from tests.support.verification import settled_counts
-from webhook.process import REPOSITORY
+from cluster.linux.namespace import missing
+from harness.cluster import COMMAND, STORE, Cluster, run
+from harness.verification import settled_counts
+from tools.root import ROOT
 
 VERBS = (
     "up",
@@ -59,9 +59,9 @@ class Elsewhere:
 def elsewhere(tmp_path: Path) -> Elsewhere:
     if reason := missing():
         pytest.skip(f"no nodes here: {reason}")
-    for name in ("nomad", "requirements", "scripts"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name)
-    (tmp_path / ".venv").symlink_to(REPOSITORY / ".venv")
+    for name in ("artifacts", "cluster", "nomad", "requirements", "scripts", "tools"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
     return Elsewhere(str(tmp_path / "scripts" / "cluster"))
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from support.cluster.layout import NODES
-from tests.cluster.conftest import Say
-from tests.support.cluster import COMMAND, STORE, Cluster, run
-from tests.support.http import request
-from tests.support.verification import settled_counts
-from tests.support.waiting import wait_for
+from cluster.layout import NODES
+from harness.cluster import COMMAND, STORE, Cluster, run
+from harness.http import request
+from harness.verification import settled_counts
+from harness.waiting import wait_for
+from tests.support.say import Say
 from webhook.store.audit import stored
 
 MODES = {

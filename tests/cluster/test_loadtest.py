@@ -5,9 +5,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.cluster.conftest import Say
+from harness.cluster import Cluster
 from tests.support.browser import Witness
-from tests.support.cluster import Cluster
+from tests.support.say import Say
 from tests.support.scripts import figure, script
 
 
@@ -31,7 +31,7 @@ def test_a_load_test_scales_on_the_way_and_is_valid(
     assert ledger["acknowledged"] > 1000
     assert counts["exact"]
     assert len(counts["final"]) == 3, "one at each door"
-    cpu = json.loads((directory / "summary.json").read_text())["cpu_us_an_event"]
+    cpu = json.loads((directory / "summary.json").read_text())["cpu_us_per_event"]
     assert cpu["Cassandra"] > 0
     assert cpu["Fabio"] > 0
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from support.cluster.jobs import client_id
-from support.cluster.layout import NODES, Node
-from support.cluster.spreading import allocations_by_node
-from tests.cluster.conftest import Say
-from tests.support.cluster import STORE, Cluster
-from tests.support.doors import Doors, Seen
-from tests.support.verification import Bounds, judged, of_its_runs, settled_counts
-from tests.support.waiting import wait_for
+from cluster.jobs import client_id
+from cluster.layout import NODES, Node
+from cluster.spreading import allocations_by_node
+from harness.cluster import STORE, Cluster
+from harness.doors import Doors, Seen
+from harness.verification import Bounds, judged, of_its_runs, settled_counts
+from harness.waiting import wait_for
+from tests.support.say import Say
 from webhook.store.audit import stored_ids
 
 NODE = NODES[1]

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.conftest import Say
+from harness.cluster import Cluster
+from harness.http import request
+from harness.verification import Bounds
 from tests.cluster.load import PHASE, load
-from tests.support.cluster import Cluster
-from tests.support.http import request
-from tests.support.verification import Bounds
+from tests.support.say import Say
 
 VERSION = "0.1.1-test"
 NOT_THERE = "0.0.0-nowhere"

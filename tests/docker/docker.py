@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ENGINE = str(ROOT / "scripts" / "docker-engine")
-CANNOT = 3  # docker-engine's exit code for "this machine lacks something"
+ENGINE = str(ROOT / "tests" / "docker" / "engine")
+CANNOT = 3  # its exit code for "this machine lacks something"
 
 
 class CommandError(AssertionError):

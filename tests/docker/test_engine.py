@@ -1,4 +1,4 @@
-"""scripts/docker-engine: what it says where no engine can run, and what it leaves behind."""
+"""tests/docker/engine: what it says where no engine can run, and what it leaves behind."""
 
 import os
 import secrets

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from harness.processes import processes_with
+from harness.waiting import wait_for
 from loadtest.display import Display, State
 from loadtest.record import Samples
-from tests.support.processes import processes_with
 from tests.support.receiver import Receiver
 from tests.support.scripts import SCRIPTS, figure, script
-from tests.support.waiting import wait_for
 
 TAKEN = ["--target", "http://127.0.0.1:1"]
 

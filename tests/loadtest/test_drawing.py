@@ -5,7 +5,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest import report
 from loadtest.record import (
     SCHEMA,
     AllocationSample,
@@ -25,6 +24,7 @@ from loadtest.record import (
     Verdict,
     read_record,
 )
+from loadtest.report import writing as report
 
 BEGAN = 1_000_000.0
 NOTHING = Latency(None, None, None, None)

@@ -5,8 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.expectation import VISIBLE_SECONDS, Expectation, Received
 from loadtest.record import CountSample, Latency, LoadSecond
+from loadtest.verdict.expectation import VISIBLE_SECONDS, Expectation, Received
 
 NOTHING = Latency(None, None, None, None)
 BEGAN = 1_000_000

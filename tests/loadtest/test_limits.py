@@ -1,7 +1,7 @@
 """When the generator itself is the limit, it is said."""
 
-from loadtest.limits import warnings
 from loadtest.record import Latency, LoadSecond, MachineSample
+from loadtest.watch.limits import warnings
 
 NOTHING = Latency(None, None, None, None)
 

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from support.venv import pythons
 from tests.support.scripts import SCRIPTS
-from webhook.process import REPOSITORY
+from tools.root import ROOT
+from tools.venv import pythons
 
 OLDEST = (3, 6)
-PACKAGES = {"webhook": ("could not start", 3), "tgibf": ("error", 2)}
+PACKAGES = {"webhook": ("could not start", 3), "tgibf": ("error", 2), "loadtest": ("error", 1)}
 """The packages that are run by `python -m`: how each begins to say that it can't, and ends then."""
 
 
 def scripts() -> Iterator[Path]:
-    """Every Python program in scripts/."""
-    for path in sorted(SCRIPTS.rglob("*")):
+    """Every Python program in scripts/, and those that a node runs."""
+    for path in sorted([*SCRIPTS.glob("*"), *(ROOT / "node" / "bin").glob("*")]):
         if path.is_file():
             first, *_ = path.read_bytes().split(b"\n", 1)
             if first.startswith(b"#!") and b"python" in first:
@@ -28,14 +28,14 @@ def scripts() -> Iterator[Path]:
 
 
 OLD = pythons(range(OLDEST[1], 11))  # before the one that is needed
-NAMES = [str(path.relative_to(SCRIPTS)) for path in scripts()]
-REFUSING = ["scripts/support/__init__.py"]
+NAMES = [str(path.relative_to(ROOT)) for path in scripts()]
+REFUSING = ["tools/__init__.py"]
 REFUSING += [f"{name}/{file}.py" for name in PACKAGES for file in ("__init__", "__main__")]
 
 
 def test_there_are_mains_to_look_at() -> None:
-    assert {"demo", "test", "cluster", "node/init", "node/check-cql"} <= {*NAMES}
-    assert {path.parent.name for path in REPOSITORY.glob("*/__main__.py")} == {*PACKAGES}
+    assert {"scripts/demo", "scripts/test", "node/bin/init", "node/bin/check-cql"} <= {*NAMES}
+    assert {path.parent.name for path in ROOT.glob("*/__main__.py")} == {*PACKAGES}
 
 
 @pytest.mark.parametrize(
@@ -56,20 +56,19 @@ def test_newer_syntax_is_seen(newer: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_old_python_gets_as_far_as_the_refusal(name: str) -> None:
-    """A script parses, and all it does is import until it imports `support`, the first of ours."""
-    body = parsed((SCRIPTS / name).read_text()).body
-    before = list(takewhile(lambda node: "support" not in imported(node), body))
+    """A script parses, and all it does is import until it imports `tools`, the first of ours."""
+    body = parsed((ROOT / name).read_text()).body
+    before = list(takewhile(lambda node: "tools" not in imported(node), body))
     assert len(before) < len(body)
     for node in before:
         assert isinstance(node, ast.Import | ast.ImportFrom | ast.Expr), ast.unparse(node)
         for module in imported(node):
-            assert not (SCRIPTS / module).is_dir(), module
-            assert not (REPOSITORY / module).is_dir(), module
+            assert not (ROOT / module).is_dir(), module
 
 
 @pytest.mark.parametrize("file", REFUSING)
 def test_an_old_python_can_read_what_refuses_it(file: str) -> None:
-    parsed((REPOSITORY / file).read_text())
+    parsed((ROOT / file).read_text())
 
 
 def parsed(source: str) -> ast.Module:
@@ -97,14 +96,14 @@ def imported(node: ast.stmt) -> list[str]:
 @pytest.mark.parametrize("version", OLD)
 def test_an_old_python_gets_one_sentence(version: str) -> None:
     """With --help and then, as that was refused, with no argument."""
-    mains = [([str(SCRIPTS / name)], "error", 1) for name in NAMES]
+    mains = [([str(ROOT / name)], "error", 1) for name in NAMES]
     mains += [(["-m", name], begins, code) for name, (begins, code) in PACKAGES.items()]
     for main, begins, code in mains:
         sentence = rf"{begins}: this is Python {version}\.\S+; run it with Python 3\.11 or later\n"
         for command in ([*main, "--help"], main):
             ended = subprocess.run(
                 [OLD[version], *command],
-                cwd=REPOSITORY,
+                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

@@ -10,8 +10,8 @@ import pytest
 
 from tests.scripts.test_old_pythons import NAMES
 from tests.support.scripts import SCRIPTS, script
-from tests.webhook.test_start import CLOSINGS
-from webhook.process import REPOSITORY
+from tests.webhook.receiver.test_start import CLOSINGS
+from tools.root import ROOT
 
 READER_GONE = 141
 COMMANDS: dict[str, list[str]] = {
@@ -20,7 +20,7 @@ COMMANDS: dict[str, list[str]] = {
     "tgibf": [sys.executable, "-m", "tgibf", "--help"],
     "a run of tgibf": [sys.executable, "-m", "tgibf", "--bursts=1", "--burst-size=1", "--quiet"],
 }
-HELP = {name: [sys.executable, str(SCRIPTS / name), "--help"] for name in NAMES}
+HELP = {name: [sys.executable, str(ROOT / name), "--help"] for name in NAMES}
 
 
 def run(command: Sequence[str], stdout: int) -> subprocess.CompletedProcess[str]:
@@ -29,7 +29,7 @@ def run(command: Sequence[str], stdout: int) -> subprocess.CompletedProcess[str]
     environment.pop("PYTHONUNBUFFERED", None)
     return subprocess.run(
         command,
-        cwd=REPOSITORY,
+        cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=stdout,

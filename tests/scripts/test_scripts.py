@@ -4,14 +4,16 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import processes_with
+from harness.processes import processes_with
+from harness.waiting import wait_for
 from tests.support.scripts import SCRIPTS, figure, script
-from tests.support.waiting import wait_for
+from tools.root import ROOT
 
 NAMES = sorted(
     path.name for path in SCRIPTS.iterdir() if path.is_file() and os.access(path, os.X_OK)
@@ -23,6 +25,20 @@ def test_every_script_has_help(name: str) -> None:
     shown = script(name, "--help")
     assert shown.returncode == 0, shown.stderr
     assert "usage" in shown.stdout.lower()
+
+
+def test_the_load_test_is_a_package_too() -> None:
+    command = [sys.executable, "-m", "loadtest", "--help"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout == script("loadtest", "--help").stdout
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "node" / "bin").iterdir()), ids=lambda p: p.name)
+def test_every_program_of_a_node_has_help(path: Path) -> None:
+    shown = subprocess.run([path, "--help"], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith(f"usage: {path.name}")
 
 
 def test_the_demo_ends_with_acknowledged_equal_to_counted(tmp_path: Path) -> None:
@@ -89,8 +105,10 @@ def test_the_demo_ends_in_order_on_ctrl_c(tmp_path: Path) -> None:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, process_group=0
     ) as demo:
-        ledger = kept / "ledger"
-        wait_for(lambda: ledger.exists() and ledger.stat().st_size > 0, "the first burst", 60)
+        ledger = kept / "ledger"  # its first line tells of its beginning, and not of an event yet
+        wait_for(
+            lambda: ledger.exists() and len(ledger.read_bytes().splitlines()) > 1, "events", 60
+        )
         os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
         output, _ = demo.communicate(timeout=60)
     assert demo.returncode == 0, output

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from harness.processes import processes_with
+from harness.waiting import wait_for
 from tests.scripts.test_old_pythons import NAMES
-from tests.support.processes import processes_with
 from tests.support.scripts import SCRIPTS
-from tests.support.waiting import wait_for
-from tests.webhook.test_start import hears
+from tests.webhook.receiver.test_start import hears
+from tools.root import ROOT
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 IMPORTS = (0.0, 0.04)
 MOMENTS = (0.05, 0.3, 1.0)
 PROMPT_SECONDS = 30  # on a busy machine; what is stopped would take minutes
-FOREIGN = {"cluster"}  # imports something before the file that hears stops
 
 
 @contextmanager
@@ -56,12 +56,12 @@ def stop(process: subprocess.Popen[str], number: signal.Signals) -> str:
 
 
 @pytest.mark.parametrize("number", STOPS)
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in FOREIGN])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_stop_is_heard_during_the_imports(
     name: str, number: signal.Signals, tmp_path: Path
 ) -> None:
     for seconds in IMPORTS:
-        with started([SCRIPTS / name, "--help"], tmp_path) as process:
+        with started([ROOT / name, "--help"], tmp_path) as process:
             time.sleep(seconds)
             said = stop(process, number)
         assert process.returncode in {0, 128 + number}, said
@@ -78,7 +78,7 @@ def commands(name: str, directory: Path) -> list[str | Path]:
         "loadtest": [SCRIPTS / "loadtest", "--port=0", "--report", directory / "report"],
         "verify": [SCRIPTS / "verify", ledger, "sqlite:///none"],
         "bench": [SCRIPTS / "bench", "throughput", "--help"],
-        "test": [SCRIPTS / "test", "tests/unit", "-q", f"--basetemp={directory / 'base'}"],
+        "test": [SCRIPTS / "test", "tests/webhook/rules", "-q", f"--basetemp={directory / 'base'}"],
     }
     return found[name]
 

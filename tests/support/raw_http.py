@@ -4,7 +4,6 @@ import json
 import select
 import socket
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 
@@ -32,12 +31,7 @@ class RawConnection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._input.close()
         self.socket.close()
 

@@ -4,11 +4,10 @@ import json
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
-from tests.support.http import Answer, count, request
-from tests.support.waiting import wait_for
-from webhook.process import ReceiverProcess
+from harness.http import Answer, count, request
+from harness.receiver import ReceiverProcess
+from harness.waiting import wait_for
 
 EVENT = {"call_id": "1463669263.30033", "type": "call.new"}
 
@@ -34,12 +33,7 @@ class Receiver(ReceiverProcess):
         self._expect_errors = expect_errors
         self._expect_clients = expect_clients
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object = None, *_: object) -> None:
         if kind is None and not self._expect_errors and self.process.poll() is None:
             self._assert_well()
         code = self.stop()

@@ -7,7 +7,7 @@ it, with other tests' keyspaces in it. A test with a ring of its own asks for `n
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.ring import SHORT_LIVED, Ring
+from harness.ring import SHORT_LIVED, Ring
 
 
 class SharedRings:

@@ -4,9 +4,9 @@ import re
 import subprocess
 from pathlib import Path
 
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 
-SCRIPTS = REPOSITORY / "scripts"
+SCRIPTS = ROOT / "scripts"
 
 
 def script(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from support.plan import PLAN_OPTION, STAGE_OPTION, Plan
-from support.stages import BY_NAME, stage_of
-from support.venv import ROOT
+from suite.plan import PLAN_OPTION, STAGE_OPTION, Plan
+from suite.stages import BY_NAME, stage_of
+from tools.root import ROOT
 
 TESTS = ROOT / "tests"
 STAGE = pytest.StashKey[str]()

@@ -1,42 +1,12 @@
-"""The verdict on a run: ledger against store, and every receiver's count against the rows."""
+"""The verdict on a run, and on a receiver that was not there meanwhile."""
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-from tests.support.http import count
+from harness.verification import Bounds, judged, settled_counts
+from harness.waiting import wait_for
 from tests.support.receiver import Receiver
-from tests.support.waiting import wait_for
 from tgibf.outcome import Outcome
-from tgibf.verdict import Verdict, judge
-from webhook.clock import MICROSECONDS
-from webhook.store.audit import stored, stored_ids
-
-SETTLE_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What a run must show: at least so many acknowledged, at most so many unknown."""
-
-    acknowledged: int
-    unknown: int
-
-
-def settled_counts(urls: Sequence[str], store: str) -> None:
-    """Return when every count, of the receivers at `urls`, equals the rows of its window.
-
-    Until a write of unknown outcome has settled, counts may differ by it.
-    """
-
-    def agree() -> bool:
-        counts = {count(url) for url in urls}
-        rows = [received_at for received_at, _ in stored(store)]
-        return all(
-            one.events == len(rows) - bisect_left(rows, one.since * MICROSECONDS) for one in counts
-        )
-
-    wait_for(agree, "every count equal to the rows", SETTLE_SECONDS, 0.5)
+from webhook.store.audit import stored_ids
 
 
 def verify(
@@ -53,33 +23,3 @@ def verify(
         wait_for(fresh.ready, "a fresh receiver is ready", 30)
         settled_counts([*urls, fresh.url], url)
     return line
-
-
-def judged(outcomes: Mapping[str, Outcome], ids: Iterable[str], bounds: Bounds) -> str:
-    """The verdict on the ids that are stored, in a line; it must be valid and within the bounds."""
-    verdict = judge(outcomes, ids)
-    line = describe(verdict)
-    assert verdict.valid, line
-    assert verdict.acknowledged >= bounds.acknowledged, line
-    assert len(verdict.recovered) + len(verdict.unknown) <= bounds.unknown, line
-    return line
-
-
-def of_its_runs(outcomes: Mapping[str, Outcome], ids: Iterable[str]) -> Iterator[str]:
-    """Those of the ids that the ledger's own runs have made, for a store that has others too."""
-    runs = {_run(name) for name in outcomes}
-    return (name for name in ids if _run(name) in runs)
-
-
-def _run(name: str) -> str:
-    return name.rpartition("-")[0]  # of tgibf.events.event_id
-
-
-def describe(verdict: Verdict) -> str:
-    """The verdict in a line."""
-    return (
-        f"attempted {verdict.attempted}, acknowledged {verdict.acknowledged}, "
-        f"lost {len(verdict.lost)}, recovered {len(verdict.recovered)}, "
-        f"unexpected {len(verdict.unexpected)}, unknown {len(verdict.unknown)}: "
-        f"{'valid' if verdict.valid else 'INVALID'}"
-    )

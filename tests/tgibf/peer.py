@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from threading import Condition, Thread
 from time import monotonic
-from types import TracebackType
 from typing import Any, Self
 
 JSON = "application/json"
@@ -121,12 +120,7 @@ class Peer:
         asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

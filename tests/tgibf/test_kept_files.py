@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.waiting import wait_for
 from tests.support.receiver import Receiver
 from tests.support.scripts import figure, script
-from tests.support.waiting import wait_for
 from tests.tgibf.generator import finish, start
 from tests.tgibf.peer import Peer
 from tgibf.ledger import read_ledger

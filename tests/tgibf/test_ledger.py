@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.waiting import wait_for
+from harness.waiting import wait_for
 from tests.tgibf.generator import COMMAND, finish, start, tgibf
 from tests.tgibf.peer import PROBLEM, Call, Peer, acknowledge, problem
 from tgibf.ledger import LedgerError, read_ledger

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.waiting import wait_for
+from harness.waiting import wait_for
 from tests.tgibf.generator import finish, start, tgibf
 from tests.tgibf.peer import PROBLEM, Call, Peer, acknowledge, problem
 

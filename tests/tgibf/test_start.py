@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.waiting import wait_for
 from tests.support.receiver import Receiver
 from tests.support.scripts import script
-from tests.support.waiting import wait_for
 from tests.tgibf.generator import COMMAND, Finished, environment, finish, start
 from tests.tgibf.peer import Peer
-from tests.webhook.test_start import CLOSINGS, PROCESS_ONE, child, hears
+from tests.webhook.receiver.test_start import CLOSINGS, PROCESS_ONE, child, hears
 from tgibf.ledger import read_ledger
 
 STOPS = (signal.SIGINT, signal.SIGTERM)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from support.virtual import fill
+from cluster.nodes.virtual import fill
 from tests.vagrant.container import Disk
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +31,7 @@ def box(request: pytest.FixtureRequest) -> Path:
     """The project's own box, made if it is not there. Skips unless what takes long is asked for."""
     if not request.config.getoption("--machines", default=False):
         pytest.skip("takes long: scripts/test vagrant")
-    command = [str(REPOSITORY / "scripts" / "box"), "build"]
+    command = [str(ROOT / "scripts" / "box"), "build"]
     built = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return Path(built.stdout.strip())
 

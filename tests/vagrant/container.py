@@ -1,7 +1,7 @@
 """The box's system in a container: what a virtual machine boots, in seconds and without emulation.
 
     with Machine("node-1") as machine, Container(machine, kit, Disk(box, folder)) as container:
-        container.run("/opt/teracompra/scripts/node/provision node-1")
+        container.run("/opt/teracompra/node/provision node-1")
 
 systemd is its first process (systemd-nspawn), and its network is the Machine's. What it writes is
 gone at its end.
@@ -11,11 +11,10 @@ import contextlib
 import shutil
 import subprocess
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from support.namespace import Machine, children
-from tests.support.waiting import wait_for
+from cluster.linux.namespace import Machine, children
+from harness.waiting import wait_for
 
 COMMANDS = ("qemu-img", "systemd-nspawn")
 BOOT_SECONDS = 60.0
@@ -81,12 +80,7 @@ class Container:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def run(self, command: str, *, code: int | None = 0) -> subprocess.CompletedProcess[str]:

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from support.namespace import Machine
-from tests.support.waiting import wait_for
+from cluster.linux.namespace import Machine
+from harness.waiting import wait_for
 
 COMMANDS = ("dnsmasq", "libvirtd", "qemu-system-x86_64", "rsync", "vagrant", "virsh")
 SETTINGS = {

@@ -4,9 +4,9 @@ import json
 import subprocess
 from pathlib import Path
 
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 
-SCRIPT = REPOSITORY / "scripts" / "box"
+SCRIPT = ROOT / "scripts" / "box"
 
 
 def test_it_is_a_box_for_libvirt(box: Path) -> None:

@@ -19,23 +19,24 @@ from typing import TypeVar
 
 import pytest
 
-from support.cluster.display import lines
-from support.cluster.health import Health, ask_nomad, look
-from support.cluster.layout import NODES, TRAFFIC_PORT
-from support.cluster.up import NAMES, is_ready, servers_are_well
-from support.namespace import missing as namespaces_missing
-from support.venv import provide_venv
-from support.virtual import fill
-from tests.support.cluster import DOORS, STORE, Cluster
-from tests.support.generator import Generator
-from tests.support.http import count, request
+from cluster.display import lines
+from cluster.health import Health, ask_nomad, look
+from cluster.layout import NODES, TRAFFIC_PORT
+from cluster.linux.namespace import missing as namespaces_missing
+from cluster.nodes.kind import NAMES
+from cluster.nodes.virtual import fill
+from cluster.up import is_ready, servers_are_well
+from harness.cluster import DOORS, STORE, Cluster
+from harness.generator import Generator
+from harness.http import count, request
+from harness.verification import Bounds, judged, of_its_runs, settled_counts
+from harness.waiting import wait_for
 from tests.support.scripts import script
-from tests.support.verification import Bounds, judged, of_its_runs, settled_counts
-from tests.support.waiting import wait_for
 from tests.vagrant.libvirt import Libvirt, missing
 from tests.vagrant.speed import Watch, keep_up, processors, unexplained
 from tests.vagrant.summary import errors, figure, is_whole
-from webhook.process import REPOSITORY
+from tools.root import ROOT
+from tools.venv import provide_venv
 from webhook.store.audit import stored_ids
 from webhook.store.contract import StartError
 
@@ -74,7 +75,7 @@ class Vagrant:
         self.given_up = ""
         """Why there are no nodes, once another `vagrant up` has brought none."""
         self._home.mkdir()
-        clone = ["git", "clone", "--quiet", str(REPOSITORY), str(self.checkout)]
+        clone = ["git", "clone", "--quiet", str(ROOT), str(self.checkout)]
         subprocess.run(clone, check=True)
 
     def __call__(self, *arguments: str, code: int | None = 0) -> str:

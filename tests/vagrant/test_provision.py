@@ -1,4 +1,4 @@
-"""scripts/node/provision on a machine that boots the box: in a container, which takes seconds.
+"""node/provision on a machine that boots the box: in a container, which takes seconds.
 
 systemd, the interface, Debian's packages are real, and so are the services.
 """
@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from support.cache import cache
-from support.namespace import Machine, Switch
-from support.namespace import missing as namespaces_missing
-from tests.support.waiting import wait_for
+from artifacts.cache import cache
+from cluster.linux.namespace import Machine, Switch
+from cluster.linux.namespace import missing as namespaces_missing
+from harness.waiting import wait_for
 from tests.vagrant.container import Container, Disk, missing
 from tests.vagrant.summary import figure, is_whole
 
-PROVISION = "/opt/teracompra/scripts/node/provision"
+PROVISION = "/opt/teracompra/node/provision"
 SERVICES = ("consul", "cassandra", "nomad")
 ALONE = "not there yet: node-2, node-3"
 HALT_SECONDS = 80.0  # systemd waits 90 for processes that stay after SIGTERM
@@ -83,7 +83,7 @@ def test_it_has_the_services_and_they_start_with_the_machine_in_order(node: Cont
         *node.output("systemctl show --property=After --value nomad").split()
     }
     wait_for(
-        lambda: not node.run("/opt/teracompra/scripts/node/check-cql", code=None).returncode,
+        lambda: not node.run("/opt/teracompra/node/bin/check-cql", code=None).returncode,
         "Cassandra's answer",
         120,
         0.5,

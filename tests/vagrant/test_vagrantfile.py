@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from webhook.process import REPOSITORY
+from tools.root import ROOT
 
 PROVIDERS = ("virtualbox", "libvirt")
 NO_PROVIDER = 3
@@ -47,7 +47,7 @@ def vagrant(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     """Run vagrant in the repository to its end."""
     return subprocess.run(
         ["vagrant", *arguments],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         env={**os.environ, "VAGRANT_NO_COLOR": "1", **environment},
         capture_output=True,
         text=True,
@@ -60,7 +60,7 @@ def nodes(provider: str, **environment: str) -> dict[str, Any]:
     if shutil.which("ruby") is None:
         pytest.skip("needs a Ruby that has Vagrant, as Debian's is")
     read = subprocess.run(
-        ["ruby", "-e", READ, str(REPOSITORY), provider],
+        ["ruby", "-e", READ, str(ROOT), provider],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

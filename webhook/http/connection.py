@@ -16,18 +16,16 @@ import logging
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from tornado.httputil import HTTPInputError
 
+from webhook.http.contract import ServerState
 from webhook.http.exchange import Exchange, PostExchange, TornadoExchange
 from webhook.http.parser import EndOfRequests, RequestParser
 from webhook.http.response import connection_header
 from webhook.problem import Problem, unavailable
-
-if TYPE_CHECKING:
-    from webhook.http.server import HttpServer
 
 log = logging.getLogger(__name__)
 
@@ -41,20 +39,33 @@ DISTANCE_SECONDS = 2.0  # an idle connection is closed so much later: a request 
 
 
 class Connection:
-    """Reads, answers and closes one accepted, non-blocking socket."""
+    """Reads, answers and closes one accepted, non-blocking socket.
 
-    def __init__(self, server: "HttpServer", sock: socket.socket, remote_ip: str) -> None:
+    POSTs of events go to `take_post(exchange, body)`, which answers now or later through the
+    exchange's connection, or raises Problem. `on_closed` is called when it has closed.
+    """
+
+    def __init__(
+        self,
+        state: ServerState,
+        sock: socket.socket,
+        remote_ip: str,
+        take_post: Callable[[PostExchange, bytes], None],
+        on_closed: Callable[["Connection"], None],
+    ) -> None:
         now = time.monotonic()
         self.remote_ip = remote_ip
-        self._server = server
+        self._state = state
+        self._take_post = take_post
+        self._on_closed = on_closed
         self._sock = sock
         self._fd = sock.fileno()
-        self._parser = RequestParser(self, server.limits)
+        self._parser = RequestParser(self, state.limits)
         self._exchanges: deque[Exchange] = deque()
         self._unsent = bytearray()
         self._untaken = b""  # input that had no room yet
         self._held_bytes = 0
-        self._retire_at = now + server.limits.connection_age_seconds
+        self._retire_at = now + state.limits.connection_age_seconds
         self._quiet_since = now  # last input or output
         self._linger_until = 0.0
         self._reading = False
@@ -73,7 +84,7 @@ class Connection:
 
     def readable(self) -> None:
         """Read once, and do what the input asks for."""
-        buffer = self._server.buffer
+        buffer = self._state.buffer
         try:
             size = self._sock.recv_into(buffer)
         except (BlockingIOError, InterruptedError):
@@ -108,7 +119,7 @@ class Connection:
         if self._stopped:
             self._untaken = b""
         if self._untaken and self._has_room():
-            self._server.loop.call_soon(self._take_on)
+            self._state.loop.call_soon(self._take_on)
         return self._settle()
 
     def _take_on(self) -> None:
@@ -135,9 +146,10 @@ class Connection:
             self._stopped = True
         try:
             if isinstance(exchange, PostExchange):
-                self._server.take_post(exchange, body)
+                self._take_post(exchange, body)
+                exchange.raw_headers = ()  # many may wait to be stored, and theirs need not
             elif isinstance(exchange, TornadoExchange):
-                exchange.run(self._server.application, body)
+                exchange.run(self._state.application, body)
         except Problem as problem:
             self.answer(exchange, problem)
         except (HTTPInputError, ValueError) as error:  # Tornado's own, of Host or a cookie
@@ -150,9 +162,9 @@ class Connection:
     def _hold(self, held: int) -> None:
         """Account for what has come in and is no complete request yet. Raises Problem."""
         if held != self._held_bytes and not self._closed:
-            self._server.receiving_bytes += held - self._held_bytes
+            self._state.receiving_bytes += held - self._held_bytes
             self._held_bytes = held
-            if held and self._server.receiving_bytes > self._server.limits.receiving_bytes:
+            if held and self._state.receiving_bytes > self._state.limits.receiving_bytes:
                 raise unavailable("too many large requests are being received")
 
     def _end(self) -> None:
@@ -182,9 +194,9 @@ class Connection:
         if wanted != self._reading and not self._closed:
             self._reading = wanted
             if wanted:
-                self._server.loop.add_reader(self._fd, self.readable)
+                self._state.loop.add_reader(self._fd, self.readable)
             else:
-                self._server.loop.remove_reader(self._fd)
+                self._state.loop.remove_reader(self._fd)
 
     # Output
 
@@ -202,7 +214,7 @@ class Connection:
             return False
         if exchange is not self._exchanges[-1]:
             return True
-        if self._server.draining or time.monotonic() >= self._retire_at:
+        if self._state.draining or time.monotonic() >= self._retire_at:
             self._stopped = self._polite = True
             return False
         return True
@@ -221,9 +233,9 @@ class Connection:
         exchange.keep_alive = self.may_keep_alive(exchange)
         connection = connection_header(exchange.version, exchange.keep_alive)
         if isinstance(answer, Problem):
-            exchange.output += self._server.responses.problem(answer, connection)
+            exchange.output += self._state.responses.problem(answer, connection)
         else:
-            exchange.output += self._server.responses.accepted(answer, connection)
+            exchange.output += self._state.responses.accepted(answer, connection)
         exchange.done = True
         return len(self._exchanges) == 1
 
@@ -241,7 +253,7 @@ class Connection:
                 break
             exchanges.popleft()
         if self._untaken and self._has_room():
-            self._server.loop.call_soon(self._take_on)
+            self._state.loop.call_soon(self._take_on)
         self._settle()
 
     def _send(self, output: bytes) -> None:
@@ -253,14 +265,14 @@ class Connection:
         if sent < len(output):
             self._unsent += output[sent:]
             self._writing = True
-            self._server.loop.add_writer(self._fd, self._writable)
+            self._state.loop.add_writer(self._fd, self._writable)
 
     def _writable(self) -> None:
         """The client has read some: send on."""
         del self._unsent[: self._push(self._unsent)]
         if not self._unsent and not self._closed:
             self._writing = False
-            self._server.loop.remove_writer(self._fd)
+            self._state.loop.remove_writer(self._fd)
         self.flush()
 
     def _push(self, output: bytes | bytearray) -> int:
@@ -285,7 +297,7 @@ class Connection:
         if exchange is None:
             exchange = Exchange(self, "1.1", keep_alive=False)
             self._exchanges.append(exchange)
-        self._server.note_refusal(problem)
+        self._state.note_refusal(problem)
         self._stopped = self._polite = True
         exchange.keep_alive = False
         exchange.output = b""  # in place of 100 Continue
@@ -295,7 +307,7 @@ class Connection:
 
     def check(self, now: float) -> None:
         """Close or refuse what has taken too long; the server calls it twice a second."""
-        allowed = self._server.limits.request_seconds
+        allowed = self._state.limits.request_seconds
         since = self._parser.receiving_since
         if since is not None and not self._reading:  # for lack of room: it can't go on
             self._parser.receiving_since = now
@@ -320,7 +332,7 @@ class Connection:
         """
         if self._exchanges:
             return UNANSWERED_SECONDS
-        return self._server.limits.idle_seconds + DISTANCE_SECONDS
+        return self._state.limits.idle_seconds + DISTANCE_SECONDS
 
     def _finish(self) -> None:
         """All that was owed is sent: close, politely where the client may still be sending."""
@@ -346,11 +358,11 @@ class Connection:
             return
         self._closed = self._stopped = True
         if self._reading:
-            self._server.loop.remove_reader(self._fd)
+            self._state.loop.remove_reader(self._fd)
         if self._writing:
-            self._server.loop.remove_writer(self._fd)
-        self._server.receiving_bytes -= self._held_bytes
+            self._state.loop.remove_writer(self._fd)
+        self._state.receiving_bytes -= self._held_bytes
         self._sock.close()
         self._exchanges.clear()
-        self._server.loop.call_soon(self._parser.release)  # it may be parsing right now
-        self._server.closed(self)
+        self._state.loop.call_soon(self._parser.release)  # it may be parsing right now
+        self._on_closed(self)

@@ -5,8 +5,8 @@ order. An exchange fills `output` and sets `done` when there is no more to come.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from tornado.httputil import (
     HTTPConnection,
@@ -18,9 +18,25 @@ from tornado.httputil import (
 
 from webhook.events import Event
 from webhook.http.response import connection_header, head
+from webhook.problem import Problem
 
-if TYPE_CHECKING:
-    from webhook.http.connection import Connection
+
+class Owner(Protocol):
+    """What an exchange, and whoever answers it, wants of its connection."""
+
+    remote_ip: str
+
+    def may_keep_alive(self, exchange: "Exchange") -> bool:
+        """Whether the connection stays open after the answer to `exchange`."""
+
+    def prepare(self, exchange: "Exchange", answer: Problem | int) -> bool:
+        """Make the answer without sending it; whether it is the only one that is due."""
+
+    def flush(self) -> None:
+        """Send what is ready, in order."""
+
+    def lose(self) -> None:
+        """Drop what the client is owed, and close."""
 
 
 class Exchange:
@@ -28,7 +44,7 @@ class Exchange:
 
     __slots__ = ("connection", "done", "keep_alive", "output", "version")
 
-    def __init__(self, connection: "Connection", version: str, keep_alive: bool) -> None:
+    def __init__(self, connection: Owner, version: str, keep_alive: bool) -> None:
         self.connection = connection
         self.version = version
         self.keep_alive = keep_alive
@@ -40,8 +56,10 @@ class Exchange:
 class PostExchange(Exchange):
     """`POST /events`: a submission to the commit path."""
 
-    __slots__ = ("events", "size", "submitted_at")
+    __slots__ = ("events", "raw_headers", "size", "submitted_at")
 
+    raw_headers: Sequence[tuple[bytes, bytes]]
+    """As they came, for whoever takes the POST; none once it is taken."""
     events: list[Event]
     size: int
     submitted_at: float
@@ -61,7 +79,7 @@ class TornadoExchange(Exchange, HTTPConnection):
     start_line: RequestStartLine
     headers: HTTPHeaders
 
-    def __init__(self, connection: "Connection", version: str, keep_alive: bool) -> None:
+    def __init__(self, connection: Owner, version: str, keep_alive: bool) -> None:
         super().__init__(connection, version, keep_alive)
         self.context = _Context(connection.remote_ip)
         self.no_keep_alive = False

@@ -2,20 +2,16 @@
 
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 import httptools
 from tornado.httputil import HTTPHeaders, HTTPInputError, RequestStartLine
 
+from webhook.http.contract import Requests
 from webhook.http.exchange import Exchange, PostExchange, TornadoExchange
 from webhook.http.inflate import Inflater
+from webhook.http.limits import HttpLimits
 from webhook.http.response import CONTINUE
 from webhook.problem import Problem
-
-if TYPE_CHECKING:
-    from webhook.http.connection import Connection
-    from webhook.http.server import HttpLimits
-
 
 _LOOKED_AT = frozenset(
     {b"host", b"content-length", b"expect", b"content-encoding", b"transfer-encoding"}
@@ -33,7 +29,7 @@ class RequestParser:
     body)` when all of it is. An exception in a callback ends the parsing where it stands.
     """
 
-    def __init__(self, connection: "Connection", limits: "HttpLimits") -> None:
+    def __init__(self, connection: Requests, limits: HttpLimits) -> None:
         self._connection = connection
         self._limits = limits
         self._parser = httptools.HttpRequestParser(self)
@@ -172,6 +168,8 @@ class RequestParser:
                 method.decode(), target.decode("latin-1"), f"HTTP/{version}"
             )
             exchange.headers = self._tornado_headers()
+        else:
+            exchange.raw_headers = self._headers  # no copy: the next request gets a new list
 
     def on_body(self, chunk: bytes) -> None:
         self._progress += 1

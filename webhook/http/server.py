@@ -11,41 +11,24 @@ import resource
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from tornado.httputil import HTTPServerConnectionDelegate
 
 from webhook.http.connection import Connection
-from webhook.http.exchange import PostExchange
-from webhook.http.response import Responses
+from webhook.http.contract import ServerState
+from webhook.http.exchange import Owner, PostExchange
+from webhook.http.limits import HttpLimits
 from webhook.problem import Problem
 
 log = logging.getLogger(__name__)
 
 ACCEPTS_PER_TURN = 512  # then those already accepted get their turn
 RESERVED_FILES = 64  # what is not a connection: the store's files, the log, the event loop
-BUFFER_BYTES = 1 << 17
 SWEEP_SECONDS = 0.5
 DRAIN_QUIET_SECONDS = 0.25  # without a new connection: nobody sends here any more
 LAST_ANSWERS_SECONDS = 2.0
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
-
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """Bounds on what clients may do; times in seconds."""
-
-    header_bytes: int
-    body_bytes: int
-    """Of a body, inflated where it comes compressed."""
-    receiving_bytes: int
-    """Bodies that are being received, all together."""
-    request_seconds: float
-    idle_seconds: float
-    connection_age_seconds: float
-    event_paths: frozenset[bytes]
-    """Where a POST is of events."""
 
 
 def raise_open_files_limit() -> int:
@@ -78,27 +61,40 @@ class HttpServer:
         limits: HttpLimits,
         max_connections: int,
     ) -> None:
-        self.application = application
-        self.take_post = take_post
-        self.limits = limits
         self.max_connections = max_connections
-        self.responses = Responses()
-        self.buffer = memoryview(bytearray(BUFFER_BYTES))
         self.connections: set[Connection] = set()
         self.accepted = 0
-        self.refused: dict[int, int] = {}
-        """Requests refused before they were complete, by HTTP status."""
-        self.receiving_bytes = 0
-        self.draining = False
-        self.loop: asyncio.AbstractEventLoop
+        self._state = ServerState(application, limits)
+        self._take_post = take_post
+        self._on_closed = self._forget  # one object for all connections
         self._listener: socket.socket
         self._accepting = False
         self._exhausted = False
         self._sweeper: asyncio.Task[None]
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Since it has started."""
+        return self._state.loop
+
+    @property
+    def draining(self) -> bool:
+        """Whether it closes each connection after its answer."""
+        return self._state.draining
+
+    @property
+    def refused(self) -> dict[int, int]:
+        """Requests refused before they were complete, by HTTP status."""
+        return self._state.refused
+
+    @property
+    def receiving_bytes(self) -> int:
+        """Of requests that are being received."""
+        return self._state.receiving_bytes
+
     def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen; the address that was bound. Raises OSError."""
-        self.loop = asyncio.get_running_loop()
+        self._state.loop = asyncio.get_running_loop()
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
@@ -123,7 +119,7 @@ class HttpServer:
 
         A connection that is owed several answers gets them in one piece.
         """
-        together: dict[Connection, None] = {}
+        together: dict[Owner, None] = {}
         for exchange in exchanges:
             connection = exchange.connection
             try:
@@ -137,17 +133,13 @@ class HttpServer:
         for connection in together:
             connection.flush()
 
-    def note_refusal(self, problem: Problem) -> None:
-        """Count a request that was refused before it was complete."""
-        self.refused[problem.status] = self.refused.get(problem.status, 0) + 1
-
     async def drain(self, seconds: float) -> None:
         """Serve on, closing each connection after its answer, until none is left and none comes.
 
         New connections are accepted until it has been quiet for a moment, or most of `seconds`
         have passed; the rest is for those that are still open then.
         """
-        self.draining = True
+        self._state.draining = True
         deadline = time.monotonic() + seconds
         last_accept = deadline - min(LAST_ANSWERS_SECONDS, seconds / 2)
         accepted = -1
@@ -173,8 +165,8 @@ class HttpServer:
         for connection in list(self.connections):
             connection.lose()
 
-    def closed(self, connection: Connection) -> None:
-        """Called by a connection that has closed."""
+    def _forget(self, connection: Connection) -> None:
+        """A connection has closed."""
         self.connections.discard(connection)
         self._accept_more()
 
@@ -210,7 +202,7 @@ class HttpServer:
             self._exhausted = False
             sock.setblocking(False)
             self.accepted += 1
-            connection = Connection(self, sock, address[0])
+            connection = Connection(self._state, sock, address[0], self._take_post, self._on_closed)
             self.connections.add(connection)
             connection.readable()  # the request is often here already
         return None

@@ -1,6 +1,6 @@
 """Where events are kept: one small contract, and the stores that fulfil it."""
 
 from webhook.store.contract import OutcomeUnknown, StartError, Store, StoreUnavailable
-from webhook.store.url import open_store
+from webhook.store.kinds import open_store
 
 __all__ = ["OutcomeUnknown", "StartError", "Store", "StoreUnavailable", "open_store"]

@@ -4,15 +4,11 @@ For verification only. It reads every event, so its cost grows with their number
 """
 
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from operator import itemgetter
-from pathlib import Path
 
 from webhook.clock import MICROSECONDS
-from webhook.store.contract import StartError
-from webhook.store.url import sqlite_path
+from webhook.store.kinds import kind_of
 
 
 def stored(url: str) -> list[tuple[int, str]]:
@@ -28,12 +24,7 @@ def each_stored(url: str) -> Iterator[tuple[int, str]]:
 
     Raises StartError when the first is asked for, or a later one.
     """
-    path = sqlite_path(url)
-    if path is not None:
-        return _sqlite_rows(path)
-    from webhook.store.cassandra.audit import rows  # only who has a ring needs its driver
-
-    return rows(url)
+    return kind_of(url).rows(url)
 
 
 def stored_ids(url: str) -> Iterator[str]:
@@ -47,10 +38,3 @@ def stored_ids(url: str) -> Iterator[str]:
 def stored_since(url: str, second: int) -> int:
     """How many events are stored that were received at `second` (Unix time) or later."""
     return sum(received_at >= second * MICROSECONDS for received_at, _ in each_stored(url))
-
-
-def _sqlite_rows(path: Path) -> Iterator[tuple[int, str]]:
-    if not path.exists():
-        raise StartError(f"there is no file {path}")
-    with closing(sqlite3.connect(path)) as db:
-        yield from db.execute("SELECT received_at, body FROM events ORDER BY id")

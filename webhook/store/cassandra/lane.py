@@ -15,7 +15,7 @@ The rules, which make counts exact without counters:
    acknowledged write it is sealed there, with its final counts: readers leave it alone then.
 5. A write whose outcome stays unknown ends the lane: no later write may build on counts that may
    not be there. It is repeated in the background for a while, and the lane is never sealed, so
-   readers go on looking.
+   readers go on looking. Where nobody is left to repeat it, readers do (`settling`).
 6. Where the tables were emptied or made again, nobody knows what the lane's partition holds: it is
    not used again, and its last minutes are listed anew, with the counts of the rows that are there.
 """
@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 MINUTE = 60
 JOINED_SECONDS = 60  # after its end no lane joins a minute any more
+SEAL_AFTER_SECONDS = 20  # of its minute's end an idle lane is sealed: no event of it can still come
 PROBE_TTL_SECONDS = 60
 PARTITION_EVENTS = 100_000  # past these the lane goes on under a new id
 PARTITION_BYTES = 32 << 20

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cassandra import RequestValidationException, Unavailable
+from cassandra import ConsistencyLevel, RequestValidationException, Unavailable
 from cassandra.cluster import NoHostAvailable, ResponseFuture, Session
 from cassandra.cython_deps import HAVE_CYTHON
 from cassandra.protocol import OverloadedErrorMessage
@@ -72,8 +72,12 @@ class Ring:
             self._former.append(self.link)
         self.link, self.trouble = link, ""
 
-    async def execute(self, statement: str, values: Sequence[bytes]) -> list[Any]:
+    async def execute(
+        self, statement: str, values: Sequence[bytes], *, every_copy: bool = False
+    ) -> list[Any]:
         """Carry out a prepared statement with `values`, cells in their own bytes; its rows.
+
+        By a quorum; with `every_copy`, which is for reads, by all nodes that have one.
 
         Raises StoreUnavailable if it was certainly not carried out, OutcomeUnknown otherwise.
         """
@@ -83,6 +87,8 @@ class Ring:
         bound = BoundStatement(link.prepared[statement])
         bound.values = list(values)
         bound.is_idempotent = True  # every one of ours is: same cells, same timestamp
+        if every_copy:
+            bound.consistency_level = ConsistencyLevel.ALL
         refused_by: list[Any] = []
         host = None  # whichever the driver picks
         while True:

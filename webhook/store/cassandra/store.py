@@ -12,10 +12,12 @@ from webhook.store.cassandra.lane import (
     LANE_STATEMENTS,
     MINUTE,
     RECOUNTED_MINUTES,
+    SEAL_AFTER_SECONDS,
     Lane,
     largest_body,
 )
 from webhook.store.cassandra.ring import Ring
+from webhook.store.cassandra.settling import SELECT_LAST, Settler
 from webhook.store.cassandra.url import RingSettings
 from webhook.store.cassandra.watch import Watch
 from webhook.store.cassandra.window import SELECT_COUNTS, SELECT_LANES, WindowReader
@@ -23,11 +25,12 @@ from webhook.store.contract import Gauge, OutcomeUnknown, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
+PATIENCE_SECONDS = 1.0  # where writes worked until now, a refusal is asked again for so long
+PAUSE_SECONDS = 0.1
 WRITE_SECONDS = 10.0  # a write is repeated for so long before its outcome is called unknown
 REPEAT_SECONDS = 120.0  # and then in the background
 MOST_REPEATED = 16  # writes in the background at once
-SEAL_AFTER_SECONDS = 20  # of its minute's end an idle lane is sealed: no event of it can still come
-STATEMENTS = (*LANE_STATEMENTS, SELECT_LANES, SELECT_COUNTS)
+STATEMENTS = (*LANE_STATEMENTS, SELECT_LANES, SELECT_COUNTS, SELECT_LAST)
 
 
 class CassandraStore:
@@ -43,6 +46,7 @@ class CassandraStore:
         self._retention = retention_seconds
         self._ring = Ring(settings, STATEMENTS)
         self._reader = WindowReader(self._ring)
+        self._settler = Settler(self._ring)
         self._watch = Watch(self._ring, self._begin_anew)
         self._idle: list[Lane] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -64,13 +68,14 @@ class CassandraStore:
         self._spawn(Keeper(self._ring).run())
         self._spawn(self._watch.run())
         self._spawn(self._seal_idle_lanes())
+        self._spawn(self._settle())
 
     async def write(self, batch: Sequence[Event]) -> None:
         """See the contract; `batch` is of one minute."""
         lane, epoch = self._idle.pop() if self._idle else self._new_lane(), self._epoch
         self._newest = max(self._newest, batch[0].received_at // MICROSECONDS // MINUTE)
         try:
-            await lane.write(batch)
+            await self._insist(lane, batch)
         except StoreUnavailable as error:
             self._put_back(lane, epoch)
             self._failed(error)
@@ -83,6 +88,23 @@ class CassandraStore:
         # lane is not used again, and not sealed.
         self._put_back(lane, epoch)
         self._worked()
+
+    async def _insist(self, lane: Lane, batch: Sequence[Event]) -> None:
+        """Write, and again if the ring says no for a moment, as while one of its nodes restarts.
+
+        Not where it said no to the write before: in an outage clients are told at once.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                await lane.write(batch)
+            except StoreUnavailable as error:
+                if not self._proven or time.monotonic() > deadline:
+                    raise
+                log.info("the ring refuses a write, which is tried again: %s", error)
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                return
 
     def _worked(self) -> None:
         if self._failing:
@@ -147,6 +169,7 @@ class CassandraStore:
         log.warning("the tables are not what they were: counting anew, and going on in new lanes")
         self._epoch += 1
         self._reader.forget()
+        self._settler.forget()
         lanes = [*self._idle, *(lane for _, lane in self._left)]
         self._idle, self._left = [], []
         for lane in lanes:
@@ -195,6 +218,11 @@ class CassandraStore:
                 epoch = self._epoch
                 await lane.seal()
                 self._put_back(lane, epoch)
+
+    async def _settle(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            await self._settler.settle(self._reader.unsealed())
 
     def _left_in(self, done: int) -> Lane | None:
         """An idle lane in a minute before `done`; a sealed one is in none."""

@@ -49,6 +49,10 @@ class WindowReader:
         """Read everything anew from now on."""
         self._minutes = {}
 
+    def unsealed(self) -> list[tuple[int, Any]]:
+        """The lanes that were not sealed when they were last looked at, by minute and id."""
+        return [(minute, one) for minute, known in self._minutes.items() for one in known.unsealed]
+
     async def check(self) -> None:
         """Return if a quorum answers. Raises StoreUnavailable."""
         await self._ask(SELECT_LANES, [encode_int(int(self._now()) // MINUTE)])

@@ -1,0 +1,95 @@
+"""How many allocations, nodes, disk and memory a rate of events needs.
+
+Arithmetic on measured constants, which capacity/constants.toml has with the command that measures
+each. What it means, and an example: docs/capacity.md.
+"""
+
+import argparse
+
+from capacity import show
+from capacity.constants import Constants, measured
+from capacity.growth import growth
+from capacity.sizing import Connections, Need, size
+from tgibf.arguments import number, whole
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    wish = parser.add_mutually_exclusive_group(required=True)
+    wish.add_argument(
+        "--events-per-second",
+        type=number(0.001, 1e9),
+        metavar="N",
+        help="on average, day and night",
+    )
+    wish.add_argument(
+        "--growth", action="store_true", help="what changes from 1 allocation to 1,000, as a table"
+    )
+    wish.add_argument("--constants", action="store_true", help="what was measured, as a table")
+    parser.add_argument(
+        "--peak-factor",
+        type=number(1, 1e6),
+        default=1,
+        metavar="F",
+        help="how many times as many come at the peak (default 1)",
+    )
+    parser.add_argument(
+        "--retention-days",
+        type=number(0.1, 100_000),
+        default=7,
+        metavar="D",
+        help="how long events are kept (default 7)",
+    )
+    parser.add_argument(
+        "--connections",
+        type=Connections,
+        choices=list(Connections),
+        default=Connections.NEW,
+        help="a new one for each event, as TGIBF's bursts have it (default), or kept alive",
+    )
+    parser.add_argument(
+        "--cores", type=whole(1), default=4, metavar="N", help="of a node (default 4)"
+    )
+    parser.add_argument(
+        "--disk",
+        type=number(1, 1e6),
+        default=500,
+        metavar="GB",
+        help="of a node, for Cassandra (default 500)",
+    )
+    parser.add_argument(
+        "--busy",
+        type=number(0.05, 1),
+        default=0.6,
+        metavar="PART",
+        help="of a core, at the peak, with one node dead (default 0.6)",
+    )
+    parser.add_argument(
+        "--filled",
+        type=number(0.05, 1),
+        default=0.5,
+        metavar="PART",
+        help="of a disk; compaction needs the rest (default 0.5)",
+    )
+    given = parser.parse_args()
+    if given.constants:
+        print(show.constants(measured()))
+        return 0
+    constants = Constants.of(measured())
+    if given.growth:
+        print(show.growth(growth(constants, given.busy, given.connections)))
+        return 0
+    need = Need(
+        events_per_second=given.events_per_second,
+        peak_factor=given.peak_factor,
+        retention_days=given.retention_days,
+        connections=given.connections,
+        cores=given.cores,
+        disk_gb=given.disk,
+        busy=given.busy,
+        filled=given.filled,
+    )
+    print(show.sizing(need, size(need, constants)))
+    return 0

@@ -1,0 +1,139 @@
+"""Three nodes on this machine, each with Consul, Nomad, Cassandra and Fabio; the webhook on them.
+
+Nodes are namespaces: network, processes, mounts and host name of their own, and the addresses
+192.168.56.11 to .13. They run the files that virtual machines run.
+"""
+
+import argparse
+import subprocess
+from collections.abc import Callable
+
+from cluster.layout import SHOWN
+from tools.debian import provide
+from tools.entry import enter
+from tools.say import fail, say
+
+COMMANDS = {
+    "gcc": "gcc",
+    "ip": "iproute2",
+    "java": "openjdk-17-jre-headless",
+    "mount": "mount",
+    "mvn": "maven",
+    "unshare": "util-linux",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("up", help="start what does not run; ends when every part is well")
+    down = verbs.add_parser("down", help="end everything, and remove it")
+    down.add_argument("--keep-data", action="store_true", help="for the next `up`")
+    verbs.add_parser("status", help="what runs where, and whether it is well")
+    run = verbs.add_parser(
+        "run",
+        prefix_chars=" ",  # what begins with - is Nomad's
+        add_help=False,
+        usage="cluster run [OPTION ...] JOB",
+        help="run a job",
+        description="`nomad job run` with a job of nomad/. Options for it go before the job, as in "
+        "`scripts/cluster run -var mode=steady tgibf`.",
+    )
+    run.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
+    release = verbs.add_parser(
+        "release", help="make a release of this checkout, and put it on all nodes"
+    )
+    release.add_argument("version")
+    for verb, meaning in (
+        ("kill", "end everything on a node at once and silently, as a power cut does"),
+        ("start", "start a node; it finds the others by itself"),
+        ("shell", "a shell on a node, or a command: scripts/cluster shell node-1 -- nomad status"),
+    ):
+        one = verbs.add_parser(verb, help=meaning)
+        one.add_argument("node", help="such as node-1")
+        if verb == "shell":
+            one.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    hurt = verbs.add_parser("hurt", help="a drill: hurt a node in one of many ways, and heal it")
+    hurt.add_argument("node", help="such as node-1")
+    hurt.add_argument("fault", help="`scripts/bench faults --help` lists them")
+    hurt.add_argument("--seconds", type=float, default=30.0, help="for how long (default: 30)")
+    restart = verbs.add_parser("restart", help="restart one part of a node")
+    restart.add_argument("node", help="such as node-1")
+    restart.add_argument("part", choices=[part.name for part in SHOWN])
+    replace = verbs.add_parser("replace", help="bring a node back whose disk was lost")
+    replace.add_argument("node", help="such as node-1")
+    verbs.add_parser("spread", help="move allocations of the webhook until they are even")
+    verbs.add_parser(
+        "env", help='for `eval "$(scripts/cluster env)"`: nomad and consul then find it'
+    )
+    arguments = parser.parse_args()
+    if arguments.verb == "run" and {"-h", "--help"} & {*arguments.arguments}:
+        run.print_help()
+        return 0
+    enter("cluster")
+    if arguments.verb not in {"env", "status"}:
+        refuse_what_cannot_be()
+    from cluster.layout import ClusterError
+    from cluster.linux.namespace import NamespaceError
+
+    try:
+        return act(arguments)
+    except (ClusterError, NamespaceError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        say(
+            "stopped; scripts/cluster up goes on from here, scripts/cluster down ends what there is"
+        )
+        return 130
+
+
+def act(arguments: argparse.Namespace) -> int:
+    """Do what was asked; the exit code."""
+    from cluster import jobs, operations, spreading, up
+    from cluster.layout import named
+    from cluster.nodes import namespaces
+
+    def down() -> None:
+        say("ending all nodes")
+        namespaces.down(keep_data=arguments.keep_data)
+
+    def shell() -> int:
+        command = jobs.login(arguments.command or ["bash"])
+        node = namespaces.inside(named(arguments.node), *command)
+        return subprocess.run(node, check=False).returncode
+
+    def hurt() -> None:
+        provide({"nft": "nftables"})
+        operations.hurt(named(arguments.node), arguments.fault, arguments.seconds)
+
+    acts: dict[str, Callable[[], int | None]] = {
+        "up": up.up,
+        "down": down,
+        "status": up.show_status,
+        "env": lambda: print("\n".join(jobs.exports())),
+        "run": lambda: jobs.run(arguments.arguments),
+        "release": lambda: jobs.release(arguments.version),
+        "kill": lambda: namespaces.kill(named(arguments.node)),
+        "start": lambda: namespaces.start(named(arguments.node)),
+        "shell": shell,
+        "hurt": hurt,
+        "restart": lambda: operations.restart(named(arguments.node), arguments.part),
+        "replace": lambda: operations.replace(named(arguments.node)),
+        "spread": lambda: say(f"moved {spreading.spread()}"),
+    }
+    return acts[arguments.verb]() or 0
+
+
+def refuse_what_cannot_be() -> None:
+    """End where there can be no nodes."""
+    from cluster.linux.namespace import missing
+
+    provide(COMMANDS)
+    reason = missing()
+    if reason:
+        fail(
+            f"no nodes here: {reason}.\n       They work as root on a Linux machine; virtual ones, "
+            "by `vagrant up`, need neither."
+        )

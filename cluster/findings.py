@@ -1,0 +1,203 @@
+"""What is wrong with the cluster, in words: what each part says, held against the others."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from cluster.copies import Copies, copies_at
+from cluster.health import ASK_SECONDS, Health, ask_nomad
+from cluster.layout import NODES, STARTED, VIEW_PORT, WEBHOOK, Node
+from cluster.ring.schema import PROMISED_COPIES
+from cluster.spreading import uneven
+
+JOBS = (*(part.name for part in STARTED), WEBHOOK)
+UNEVEN = "scripts/cluster spread"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An allocation of the webhook that Nomad says runs."""
+
+    node: str
+    address: str
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the parts say beside `Health`. What nobody could be asked about is missing."""
+
+    views: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By node: what its routes program sees (cluster/routing)."""
+    copies: dict[str, Copies] = field(default_factory=dict)
+    """By node: what its Cassandra reaches."""
+    jobs: dict[str, str] = field(default_factory=dict)
+    """The status of each job that is not stopped."""
+    count: int = 0
+    """How many allocations of the webhook there should be."""
+    placed: list[Placed] = field(default_factory=list)
+    drained: dict[str, str] = field(default_factory=dict)
+    """The nodes that take no allocations, and why."""
+
+
+def gather(running: Iterable[str]) -> Facts:
+    """Ask all parts, those of each node at the same time."""
+    facts = Facts()
+    nodes = [node for node in NODES if node.name in set(running)]
+    with ThreadPoolExecutor(2 * len(NODES)) as pool:
+        views = pool.map(_view, nodes)
+        copies = pool.map(copies_at, nodes)
+        ask_nomad(lambda client: _ask(client, facts))
+        facts.views = {n.name: one for n, one in zip(nodes, views, strict=True) if one is not None}
+        facts.copies = {
+            n.name: one for n, one in zip(nodes, copies, strict=True) if one is not None
+        }
+    return facts
+
+
+def findings(health: Health, facts: Facts, running: Iterable[str]) -> list[str]:
+    """What is wrong, the cause before the consequence where that is known."""
+    return [
+        *_down(running),
+        *_drained(facts),
+        *_stopped(facts),
+        *_parted(facts, set(running)),
+        *_copies(facts, set(running)),
+        *_stale(health, facts),
+        *_missing(facts),
+        *_uneven(facts),
+    ]
+
+
+def urgent(found: Iterable[str]) -> list[str]:
+    """Those of the findings that are a fault, and not a matter of taste."""
+    return [line for line in found if UNEVEN not in line]
+
+
+def _down(running: Iterable[str]) -> Iterator[str]:
+    for name in sorted({node.name for node in NODES} - set(running)):
+        yield f"{name} does not run: scripts/cluster start {name}"
+
+
+def _drained(facts: Facts) -> Iterator[str]:
+    for name, why in sorted(facts.drained.items()):
+        yield f"{name} takes no allocations ({why})"
+
+
+def _stopped(facts: Facts) -> Iterator[str]:
+    if not facts.jobs:
+        yield "no Nomad says which jobs there are"
+        return
+    for name in JOBS:
+        if name not in facts.jobs:
+            yield f"the job {name} does not run: scripts/cluster run {name}"
+
+
+def _parted(facts: Facts, running: set[str]) -> Iterator[str]:
+    for name in sorted(running - {*facts.views, *facts.drained}):
+        yield f"{name} does not say whom it reaches: nothing answers at its port {VIEW_PORT}"
+    pairs = {
+        tuple(sorted((name, other)))
+        for name, view in facts.views.items()
+        for other, answers in view["nodes"].items()
+        if not answers and other in running
+    }
+    for one, other in sorted(pairs):
+        yield f"{one} and {other} don't reach each other"
+
+
+def _copies(facts: Facts, running: set[str]) -> Iterator[str]:
+    promised = min((copies.promised for copies in facts.copies.values()), default=PROMISED_COPIES)
+    if promised < PROMISED_COPIES:
+        yield (
+            f"events have {promised} copies and not {PROMISED_COPIES}, so that the loss of a node "
+            "can lose some: scripts/cassandra schema"
+        )
+    for name, copies in sorted(facts.copies.items()):
+        if copies.reached < copies.promised and len(running) == len(NODES):
+            yield f"{name}'s Cassandra reaches {copies.reached} of {copies.promised} copies"
+    for name in sorted(running - set(facts.copies)):
+        yield f"{name}'s Cassandra does not answer, or has no schema"
+
+
+def _stale(health: Health, facts: Facts) -> Iterator[str]:
+    """Consul against Nomad, and against what listens."""
+    placed = {one.address for one in facts.placed}
+    listed = health.services.get(WEBHOOK, [])
+    known = {one.address for one in listed}
+    for one in listed:
+        if facts.jobs and one.address not in placed:
+            yield f"Consul lists a webhook at {one.address} on {one.node}, which Nomad does not run"
+    for instance in facts.placed:
+        if listed and instance.address not in known:
+            yield (
+                f"Nomad runs a webhook at {instance.address} on {instance.node}, which Consul "
+                "does not list"
+            )
+    probes: dict[str, set[str | None]] = {}
+    for view in facts.views.values():
+        for one in view["instances"]:
+            probes.setdefault(f"{one['address']} on {one['node']}", set()).add(one["probe"])
+    for name, answers in sorted(probes.items()):
+        if "ready" not in answers:
+            said = ", ".join(sorted(answer or "not asked yet" for answer in answers))
+            yield f"no node gets a yes from the webhook at {name}: {said}"
+
+
+def _missing(facts: Facts) -> Iterator[str]:
+    if WEBHOOK in facts.jobs and len(facts.placed) != facts.count:
+        yield f"{len(facts.placed)} allocations of the webhook run, of {facts.count}"
+
+
+def _uneven(facts: Facts) -> Iterator[str]:
+    numbers = Counter({node.name: 0 for node in NODES if node.name not in facts.drained})
+    numbers.update(one.node for one in facts.placed)
+    if pair := uneven(numbers):
+        most, fewest = pair
+        yield (
+            f"{most} has {numbers[most]} allocations of the webhook, {fewest} {numbers[fewest]}: "
+            f"{UNEVEN}"
+        )
+
+
+def _view(node: Node) -> Mapping[str, Any] | None:
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            answer = session.get(f"{node.url(VIEW_PORT)}/view", timeout=ASK_SECONDS)
+            answer.raise_for_status()
+            view: Mapping[str, Any] = answer.json()
+        except (requests.RequestException, ValueError):
+            return None
+        return view
+
+
+def _ask(client: Any, facts: Facts) -> None:
+    jobs = {one["ID"]: one for one in client.jobs.get_jobs()}
+    facts.jobs = {
+        name: one["Status"]
+        for name, one in jobs.items()
+        if not one["Stop"] and one["Status"] != "dead"
+    }
+    if WEBHOOK in facts.jobs:
+        facts.count = client.job.get_job(WEBHOOK)["TaskGroups"][0]["Count"]
+        for one in client.job.get_allocations(WEBHOOK):
+            if (one["DesiredStatus"], one["ClientStatus"]) == ("run", "running"):
+                facts.placed.append(Placed(one["NodeName"], _address(client, one["ID"])))
+    for one in client.nodes.get_nodes():
+        if one["Status"] == "ready" and one["Drain"]:
+            facts.drained[one["Name"]] = "it is drained: nomad node drain -disable NODE"
+        elif one["Status"] == "ready" and one["SchedulingEligibility"] != "eligible":
+            facts.drained[one["Name"]] = "nomad node eligibility -enable NODE"
+
+
+def _address(client: Any, allocation: str) -> str:
+    """host:port of its port "http"."""
+    found = client.allocation.get_allocation(allocation)
+    for port in found["AllocatedResources"]["Shared"]["Ports"]:
+        if port["Label"] == "http":
+            return f"{port['HostIP']}:{port['Value']}"
+    return ""

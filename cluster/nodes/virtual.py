@@ -1,0 +1,63 @@
+"""What virtual machines are given: the kit that all nodes have, and what only they need.
+
+debian/     Debian packages that the box lacks, once a machine has fetched them
+"""
+
+import platform
+import re
+import shutil
+import tarfile
+from pathlib import Path
+
+from artifacts.cache import cache
+from artifacts.release import PYTHON
+from cluster import kit
+from tools.root import ROOT
+from tools.say import say
+
+KIT = ROOT / ".vagrant" / "kit"
+KEPT = ("bin", "cache", "releases")
+
+
+def fill(folder: Path, box: str) -> None:
+    """Make `folder` the kit for machines made from `box`, or renew it. Raises OSError."""
+    for path in folder.iterdir() if folder.exists() else ():
+        if path.name not in KEPT:
+            shutil.rmtree(path, ignore_errors=True)  # what is no longer there would be read
+    kit.fill(folder, architecture(), PYTHON)
+    _place_debian(folder, box)
+
+
+def release(version: str) -> None:
+    """Add a release of this checkout to the kit. Raises OSError."""
+    kit.add_release(KIT, version, architecture(), PYTHON)
+
+
+def keep(folder: Path, box: str, archive: Path) -> None:
+    """Keep the Debian packages in the tar file `archive`, for the kit in `folder` and later ones.
+
+    They are for machines made from `box`. Raises OSError.
+    """
+    _kept(box).mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as packages:
+        for member in packages:
+            if file := packages.extractfile(member):
+                with file, (_kept(box) / Path(member.name).name).open("wb") as package:
+                    shutil.copyfileobj(file, package)
+    say("kept the Debian packages that it fetched, for the other machines and the next time")
+    _place_debian(folder, box)
+
+
+def architecture() -> str:
+    """The machines' architecture, which is this machine's, as Linux calls it."""
+    return {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
+
+
+def _place_debian(folder: Path, box: str) -> None:
+    shutil.rmtree(folder / "debian", ignore_errors=True)
+    if _kept(box).exists():
+        kit.mirror(_kept(box), folder / "debian")
+
+
+def _kept(box: str) -> Path:
+    return cache() / "debian-packages" / f"{re.sub('[^0-9A-Za-z.]+', '-', box)}-{architecture()}"

@@ -1,0 +1,1 @@
+"""The Cassandra ring: a node of it, and its schema."""

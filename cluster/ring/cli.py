@@ -1,0 +1,238 @@
+"""Cassandra for this project: fetch it, run a node, apply the schema, look into it."""
+
+import argparse
+import importlib.util
+import os
+import re
+import resource
+import shlex
+import shutil
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from artifacts.cassandra import (
+    CONFIGURATION,
+    VERSION,
+    node_command,
+    nodetool_command,
+    provide_cassandra,
+)
+from cluster.layout import CQL_PORT, NODES
+from tools.entry import enter
+from tools.network import interface_address
+from tools.say import fail, say
+from tools.venv import VENV
+
+SEEDS = tuple(node.address for node in NODES)
+OPTIONS = "CASSANDRA_JVM_OPTIONS"
+STORAGE = "/var/lib/cassandra"
+REPLACE = "replace"  # a file in the storage: see `node --help`
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("get", help=f"put Cassandra {VERSION} into the cache, checked")
+    node = verbs.add_parser(
+        "node",
+        help="run a node in the foreground",
+        description="Run a node in the foreground, as cassandra/cassandra.yaml has it: on eth1, "
+        f"with its data in {STORAGE}. {OPTIONS} in the environment holds more options for the "
+        'JVM; they win over cassandra/jvm.options, as in "-Xms1G -Xmx1G". '
+        "A node whose disk was lost is refused by the others, which know its address; with a file "
+        f"{STORAGE}/{REPLACE} there it takes its old place, and gets all data from them before it "
+        "answers anybody.",
+    )
+    node.add_argument("--address", help="a ring of its own on this address, such as 127.0.0.1")
+    node.add_argument("--data", type=Path, metavar="DIR", help=f"instead of {STORAGE}")
+    node.add_argument(
+        "--in-turn",
+        action="store_true",
+        help="a node that never was in the ring waits for the seeds before it: of two that join at "
+        "the same moment, both may choose the same tokens",
+    )
+    verbs.add_parser("nodetool", add_help=False, help="ask or tell the node of this machine")
+    verbs.add_parser("cqlsh", add_help=False, help=f"CQL by hand, at {SEEDS[0]} unless it is told")
+    schema = verbs.add_parser(
+        "schema",
+        help="create or change the keyspace and its tables; one at a time",
+        description="Bring the ring's schema to cassandra/schema.cql. What is there and not asked "
+        "for stays as it is: again, it does nothing. Two at the same moment may do harm: Cassandra "
+        "does not order them.",
+    )
+    schema.add_argument(
+        "--hosts",
+        default=",".join(SEEDS),
+        help="nodes of the ring; a new keyspace is made when all of them are in it, or three "
+        "(default %(default)s)",
+    )
+    schema.add_argument("--keyspace", default="teracompra", help="(default %(default)s)")
+    schema.add_argument(
+        "--replication",
+        type=int,
+        metavar="N",
+        help="on how many nodes each event is (a new keyspace: 3, or all where there are fewer). "
+        "Where there is another number it is changed by one, and you are told what to do next",
+    )
+    schema.add_argument(
+        "--repaired",
+        action="store_true",
+        help="`nodetool repair -full` has ended on each node since the replication was changed: it "
+        "may be changed again",
+    )
+    schema.add_argument(
+        "--retention",
+        type=int,
+        metavar="SECONDS",
+        help="how long events are kept (a new keyspace: 604800, which is 7 days; at least 2100, "
+        "which is the window and 5 minutes). What is stored already keeps the time that it was "
+        "stored with",
+    )
+    empty = verbs.add_parser(
+        "empty",
+        help="delete every event; receivers may run",
+        description="Delete every event. Every node must be up, and receivers may run: they count "
+        "from nothing within seconds. Each node keeps a snapshot of what there was.",
+    )
+    reread = verbs.add_parser(
+        "reread",
+        help="have receivers count anew, after a snapshot was restored",
+        description="Have all receivers forget, within seconds, what they remember of the store.",
+    )
+    for verb in (empty, reread):
+        verb.add_argument("--hosts", default=",".join(SEEDS), help="(default %(default)s)")
+    empty.add_argument("--keyspace", required=True, help="whose events are deleted")
+    reread.add_argument("--keyspace", default="teracompra", help="(default %(default)s)")
+    arguments, others = parser.parse_known_args()
+    if others and arguments.verb not in {"cqlsh", "nodetool"}:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    if arguments.verb == "get":
+        provide_cassandra()
+    elif arguments.verb == "node":
+        if arguments.in_turn:
+            await_turn(Path(arguments.data or STORAGE))
+        run_node(arguments.address, arguments.data)
+    elif arguments.verb == "nodetool":
+        command = nodetool_command(provide_cassandra(), sys.argv[2:])
+        os.execv(command[0], command)
+    elif arguments.verb == "cqlsh":
+        run_cqlsh(sys.argv[2:])
+    elif arguments.verb == "schema":
+        hosts = arguments.hosts.split(",")
+        schema_at(
+            hosts,
+            arguments.repaired,
+            keyspace=arguments.keyspace,
+            replication=arguments.replication,
+            retention=arguments.retention,
+        )
+    elif arguments.verb in {"empty", "reread"}:
+        tell(arguments.verb, arguments.hosts.split(","), arguments.keyspace)
+    return 0
+
+
+def schema_at(hosts: list[str], repaired: bool, **settings: Any) -> None:
+    """Apply the schema."""
+    enter_driver()
+    from cluster.ring.schema import UNANSWERED, Schema, SchemaError, UnansweredError, apply_at
+
+    try:
+        print(apply_at(hosts, Schema(**settings), repaired=repaired))
+    except UnansweredError as error:
+        fail(str(error), UNANSWERED)
+    except SchemaError as error:
+        fail(str(error))
+
+
+def tell(verb: str, hosts: list[str], keyspace: str) -> None:
+    """Empty the tables, or have receivers read them anew."""
+    enter_driver()
+    from cluster.ring.schema import SchemaError, empty_at, reread_at
+
+    try:
+        print({"empty": empty_at, "reread": reread_at}[verb](hosts, keyspace))
+    except SchemaError as error:
+        fail(str(error))
+
+
+def enter_driver() -> None:
+    """Go on in the project's environment unless this one has the driver."""
+    found = importlib.util.find_spec("cassandra")
+    if found is None or found.origin is None:  # there is a folder of that name, which has no code
+        enter("webhook")
+
+
+def run_cqlsh(arguments: list[str]) -> None:
+    """Become cqlsh, at the first node unless told otherwise."""
+    beside = f"{Path(sys.executable).parent}:{VENV / 'bin'}:{os.environ.get('PATH', '')}"
+    command = shutil.which("cqlsh", path=beside)
+    if command is None:
+        fail(f"cqlsh is not here; {VENV / 'bin' / 'pip'} install cqlsh")
+    os.environ.setdefault("CQLSH_HOST", SEEDS[0])
+    os.execv(command, [command, *arguments])
+
+
+def run_node(address: str | None, data: Path | None) -> None:
+    """Become the node."""
+    lib = provide_cassandra()
+    configuration = CONFIGURATION / "cassandra.yaml"
+    storage = Path(data or STORAGE).resolve()
+    try:
+        storage.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"{storage}: {error.strerror}; name another folder with --data")
+    if address is not None or data is not None:
+        text = elsewhere(configuration.read_text(), address, storage)
+        configuration = storage / "cassandra.yaml"
+        configuration.write_text(text)
+    options = shlex.split(os.environ.get(OPTIONS, ""))
+    if (storage / REPLACE).exists():
+        own = interface_address("eth1")
+        say(f"taking the place of {own} if this node has no data yet")
+        # A seed gets no data from others, so it is none of its own.
+        text = re.sub(r"seeds: .*", f"seeds: {other_seeds(own)}", configuration.read_text())
+        configuration = storage / "cassandra.yaml"
+        configuration.write_text(text)
+        options.append(f"-Dcassandra.replace_address_first_boot={own}")
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    temporary = storage / "tmp"  # the JVM unpacks libraries there, and leaves them if it is killed
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    command = node_command(lib, configuration, [f"-Djava.io.tmpdir={temporary}", *options])
+    os.chdir(storage)  # where the JVM reports its own crash
+    os.execv(command[0], command)
+
+
+def other_seeds(own: str) -> str:
+    """All seeds but one, as the configuration has them."""
+    return ",".join(seed for seed in SEEDS if seed != own)
+
+
+def await_turn(storage: Path) -> None:
+    """Return when the seeds listed before this node take clients, or if it has joined before."""
+    if any((storage / "data").glob("system/local-*/*")):
+        return
+    own = interface_address("eth1")
+    for seed in SEEDS[: SEEDS.index(own)] if own in SEEDS else SEEDS:
+        said = False
+        while True:
+            try:
+                socket.create_connection((seed, CQL_PORT), 2).close()
+                break
+            except OSError as error:
+                if not said:
+                    say(f"waiting for {seed} to join first ({error})")
+                said = True
+                time.sleep(1)
+
+
+def elsewhere(text: str, address: str | None, storage: Path) -> str:
+    """The configuration with another address, which is its own seed, and another folder."""
+    if address is not None:
+        text = re.sub(r"\b(listen|rpc)_interface: .*", rf"\1_address: {address}", text)
+        text = re.sub(r"seeds: .*", f"seeds: {address}", text)
+    return text.replace(STORAGE, str(storage))

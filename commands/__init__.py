@@ -1,0 +1,1 @@
+"""What is typed and takes one file; `scripts/` has a line for each."""

@@ -1,0 +1,45 @@
+"""The servers' programs: put Nomad, Consul and Fabio into the cache, checked.
+
+Each is the official release where that can be had, and built from its source otherwise, which
+takes some minutes. With all in the cache no network is needed. docs/binaries.md says more.
+"""
+
+import argparse
+
+from artifacts.binaries import ARCHITECTURES, BINARIES, origin, provide_binary
+from artifacts.go import architecture
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    get = verbs.add_parser("get", help="fetch or build what is not there yet; prints the paths")
+    get.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BINARIES)} (all)")
+    listing = verbs.add_parser("list", help="which there are, and where those here came from")
+    for verb in (get, listing):
+        verb.add_argument(
+            "--arch",
+            type=architecture,
+            choices=ARCHITECTURES,
+            default=architecture(),
+            help="for machines of another kind than this one (default: %(default)s)",
+        )
+    arguments = parser.parse_args()
+    if arguments.verb == "list":
+        show(arguments.arch)
+        return 0
+    unknown = [name for name in arguments.names if name not in BINARIES]
+    if unknown:
+        get.error(f"no {', '.join(unknown)} here; choose from {', '.join(BINARIES)}")
+    for name in arguments.names or BINARIES:
+        print(provide_binary(name, arguments.arch), flush=True)
+    return 0
+
+
+def show(arch: str) -> None:
+    """Print a line for each program."""
+    for binary in BINARIES.values():
+        came_from = origin(binary, arch) or "not in the cache"
+        print(f"{binary.name:<8}{binary.version:<8}{arch:<7}{came_from}")

@@ -1,0 +1,116 @@
+"""Check style, types, and the files that are not Python.
+
+Python: ruff (lint and format) and mypy --strict. Shell: shellcheck. Dockerfiles: hadolint. YAML:
+yamllint. HCL and jobs: they can be parsed, and `nomad fmt` would change nothing, where Nomad is
+among the programs of the cache (`scripts/binaries get nomad`).
+
+Which files are checked follows from the repository: no list is kept.
+"""
+
+import argparse
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from artifacts.binaries import NOMAD, cached
+from tools.root import ROOT
+from tools.say import say
+from tools.venv import VENV, provide_venv
+
+YAML_RULES = "{extends: relaxed, rules: {line-length: disable}}"
+SHELLS = ("#!/bin/sh", "#!/bin/bash", "#!/usr/bin/env sh", "#!/usr/bin/env bash")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--fix", action="store_true", help="mend what can be mended by itself")
+    fix = parser.parse_args().fix
+    python = str(provide_venv("dev"))
+    files = repository_files()
+    checks = [
+        [python, "-m", "ruff", "check", *(["--fix"] if fix else [])],
+        [python, "-m", "ruff", "format", *([] if fix else ["--check"])],
+        [python, "-m", "mypy"],
+        [python, "-m", "yamllint", "-s", "-d", YAML_RULES, *having(files, is_yaml)],
+        [python, "-m", "commands.hcl", *having(files, is_hcl)],
+        *shell_and_docker(files),
+        *nomad_format(files, fix=fix),
+    ]
+    codes = [run(check) for check in checks]
+    return max(codes)
+
+
+def run(command: list[str]) -> int:
+    """Run one check; its exit code."""
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    if code:
+        name = command[2] if command[1] == "-m" else Path(command[0]).name
+        say(f"failed: {name}")
+    return code
+
+
+def repository_files() -> list[Path]:
+    """What git tracks, and what it would; all files of a checkout without git."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        visible = (path for path in ROOT.rglob("*") if not is_hidden(path.relative_to(ROOT)))
+        return sorted(path for path in visible if path.is_file())
+    names = [name for name in listed.stdout.split("\0") if name]
+    return sorted(path for name in names if (path := ROOT / name).is_file())
+
+
+def is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") and part != ".ci" for part in path.parts)
+
+
+def is_yaml(path: Path) -> bool:
+    return path.suffix in {".yaml", ".yml"}
+
+
+def is_hcl(path: Path) -> bool:
+    return path.suffix in {".hcl", ".nomad"}
+
+
+def is_shell(path: Path) -> bool:
+    with path.open("rb") as file:
+        first = file.readline(100).decode(errors="replace")
+    return first.startswith(SHELLS)
+
+
+def is_dockerfile(path: Path) -> bool:
+    return path.name == "Dockerfile"
+
+
+def having(files: list[Path], trait: Callable[[Path], bool]) -> list[str]:
+    """Their names, from the root of the repository."""
+    return [str(path.relative_to(ROOT)) for path in files if trait(path)]
+
+
+def shell_and_docker(files: list[Path]) -> list[list[str]]:
+    """For which there are programs for x86-64 alone."""
+    checks = []
+    for program, arguments, trait in (
+        ("shellcheck", [], is_shell),
+        ("hadolint", ["--ignore", "DL3008"], is_dockerfile),  # Debian's versions are not pinned
+    ):
+        path = VENV / "bin" / program
+        if path.exists():
+            checks.append([str(path), *arguments, *having(files, trait)])
+        else:
+            say(f"left out: there is no {program} for {platform.machine()}")
+    return checks
+
+
+def nomad_format(files: list[Path], *, fix: bool) -> list[list[str]]:
+    """With the Nomad of the cache, or the machine's own."""
+    program = cached(NOMAD) or shutil.which("nomad")
+    if program is None:
+        say("left out: nomad fmt; scripts/binaries get nomad")
+        return []
+    return [[str(program), "fmt", *([] if fix else ["-check"]), *having(files, is_hcl)]]

@@ -1,0 +1,48 @@
+"""A receiver's SQLite store in an operator's hands: keep a copy, restore one, begin anew.
+
+Never copy, move or delete the file by hand while a receiver runs: what was acknowledged last is in
+the log beside it. A ring has commands of its own: scripts/cassandra empty, and docs/stores.md.
+"""
+
+import argparse
+from pathlib import Path
+
+from tools.entry import enter
+from tools.say import fail, say
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    backup = verbs.add_parser("backup", help="make a checked copy; receivers go on meanwhile")
+    restored = verbs.add_parser("restore", help="put a copy in the store's place; stop it first")
+    emptied = verbs.add_parser("empty", help="put the store aside, to begin anew; stop it first")
+    restored.add_argument("copy", type=Path, help="made by backup")
+    for verb in (backup, restored, emptied):
+        verb.add_argument("store", type=_path, help="a path, or sqlite:///path as in WEBHOOK_STORE")
+    backup.add_argument("copy", type=Path, help="a file that does not exist yet")
+    arguments = parser.parse_args()
+    enter("webhook")
+    from commands.copies import StoreError, back_up, empty, restore
+
+    try:
+        if arguments.verb == "backup":
+            done = back_up(arguments.store, arguments.copy)
+            print(f"{done.events} events in {arguments.copy}, checked, in {done.seconds:.2f} s")
+            return 0
+        if arguments.verb == "restore":
+            aside = restore(arguments.copy, arguments.store)
+        else:
+            aside = empty(arguments.store)
+    except StoreError as error:
+        fail(str(error))
+    for path in aside:
+        say(f"what there was is in {path}")
+    print(f"{arguments.store} is in order; start the receiver")
+    return 0
+
+
+def _path(text: str) -> Path:
+    return Path(text.removeprefix("sqlite:///"))

@@ -1,0 +1,46 @@
+"""What virtual machines need of this machine: all that nodes run, in one folder, .vagrant/kit.
+
+`vagrant up` calls it and copies the folder to each machine. What is fetched or built is kept in the
+cache, and taken from there the next time.
+"""
+
+import argparse
+from pathlib import Path
+
+from tools.say import fail, say
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    kit = verbs.add_parser("kit", help="put the folder together, or bring it up to date")
+    keep = verbs.add_parser(
+        "keep", help="keep the Debian packages that a machine had to fetch, for the others"
+    )
+    keep.add_argument("archive", type=Path, metavar="TAR", help="the packages")
+    for verb in (kit, keep):
+        verb.add_argument("--box", required=True, help="which box the machines are made from")
+    release = verbs.add_parser(
+        "release",
+        help="make a release of this checkout, for `vagrant rsync` to put on all machines",
+    )
+    release.add_argument("version")
+    arguments = parser.parse_args()
+    from cluster.nodes import virtual
+
+    try:
+        if arguments.verb == "kit":
+            say("putting together what nodes need")
+            virtual.fill(virtual.KIT, arguments.box)
+        elif arguments.verb == "keep":
+            virtual.keep(virtual.KIT, arguments.box, arguments.archive)
+        elif arguments.verb == "release":
+            virtual.release(arguments.version)
+            options = f"-preserve-counts -var version={arguments.version}"
+            say("it goes to the machines by: vagrant rsync")
+            say(f"and rolls out by, on one of them: nomad job run {options} webhook.nomad")
+    except OSError as error:
+        fail(str(error))
+    return 0

@@ -1,0 +1,227 @@
+"""The command line: arguments in, a plan out. It needs nothing but Python."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest.plan import Load, Plan, PlanError, parse_steps
+from tgibf.arguments import number, whole
+from tgibf.target import TargetError, parse_target
+
+NAMED_TARGETS = ("demo", "cluster", "vagrant")
+SCALABLE = ("cluster", "vagrant")
+MINUTES = 35.0
+BURST_SIZE = 1000
+
+DESCRIPTION = """\
+Send events for half an hour and more, watch everything each second, and judge the run event by
+event. It ends with a report: one page, report.json with every sample, and the charts as PNG.
+
+targets:
+  demo      a receiver of its own on SQLite (the default)
+  cluster   the three nodes of scripts/cluster, through the load balancer of each
+  vagrant   the same on virtual machines
+  URL       any receiver, such as http://127.0.0.1:8080
+
+The load is TGIBF's bursts, or --rate N events a second, or both at once: --bursts --rate N.
+Ctrl-C ends the load, waits for what is in flight, and still judges and reports; a second one gives
+up what is in flight, a third one everything."""
+
+EPILOG = """\
+examples:
+  scripts/loadtest
+  scripts/loadtest --rate 500 --keep-alive
+  scripts/loadtest --target cluster --minutes 40 --scale "300:4,900:1,1500:3"
+  scripts/loadtest --target http://10.0.0.7:8080 --seconds 60
+  scripts/loadtest --again report/2026-11-27T12-00-00Z/report.json
+  scripts/loadtest --judge report/2026-11-27T12-00-00Z
+
+exit codes:
+  0 valid: no acknowledged event is lost, none is stored that should not be, every count was right
+  1 INVALID, or the run broke off    2 it could not begin, or wrong usage    130 given up"""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Make the report anew from its record."""
+
+    record: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Judge a finished run anew, of which ledger and store are still there."""
+
+    directory: Path
+    store: str
+    """In place of the one that the record names; empty to use that."""
+
+
+def parse(arguments: Sequence[str] | None = None) -> Plan | Again | Judge:
+    """What the arguments ask for; the usage error, exit code 2, if they are wrong."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.again is not None:
+        return Again(given.again)
+    if given.judge is not None:
+        return Judge(given.judge, given.store)
+    try:
+        return _plan(given)
+    except PlanError as error:
+        parser.error(str(error))
+
+
+def _plan(given: argparse.Namespace) -> Plan:
+    named = given.target in NAMED_TARGETS
+    if not named and not given.target.startswith(("http://", "https://")):
+        raise PlanError(f"--target {given.target}: allowed is a URL or {', '.join(NAMED_TARGETS)}")
+    if not named:
+        try:
+            parse_target(given.target)
+        except TargetError as error:
+            raise PlanError(f"--target {error}") from error
+    if given.store and named:
+        raise PlanError("--store is for the target URL; the others know theirs")
+    if given.scale and given.target not in SCALABLE:
+        raise PlanError(f"--scale needs Nomad: allowed with --target {' or '.join(SCALABLE)}")
+    if given.window is not None and given.target != "demo":
+        raise PlanError("--window is for the receiver of the demo; others have their own")
+    seconds = given.minutes * 60 if given.seconds is None else given.seconds
+    return Plan(
+        target=given.target if named else given.target.rstrip("/"),
+        seconds=seconds,
+        loads=_loads(given),
+        steps=given.scale,
+        store=given.store,
+        window_seconds=given.window or 1800,
+        port=given.port,
+        report=given.report or Path("report") / time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime()),
+        keep=given.keep,
+    )
+
+
+def _loads(given: argparse.Namespace) -> tuple[Load, ...]:
+    for name in ("keep_alive", "batch"):
+        if given.rate is None and getattr(given, name):
+            raise PlanError(f"--{name.replace('_', '-')} is for a steady rate: give --rate N too")
+    loads = []
+    if given.bursts or given.rate is None:
+        loads.append(Load("bursts", None, ("--burst-size", str(given.burst_size))))
+    elif given.burst_size != BURST_SIZE:
+        raise PlanError("--burst-size is for bursts: give --bursts too")
+    if given.rate is not None:
+        options = ["--rate", f"{given.rate:g}"]
+        options += ["--keep-alive"] * given.keep_alive
+        options += ["--batch", str(given.batch)] * bool(given.batch)
+        loads.append(Load("steady", given.rate, tuple(options)))
+    return tuple(loads)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/loadtest",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--target", default="demo", metavar="URL|demo|cluster|vagrant")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--minutes",
+        type=number(0.01, 100_000),
+        default=MINUTES,
+        metavar="N",
+        help=f"how long to send (default {MINUTES:g}: the window of 30 and a little more)",
+    )
+    length.add_argument("--seconds", type=number(1, 1_000_000), metavar="N", help="the same")
+    parser.add_argument(
+        "--scale",
+        type=_steps,
+        default=(),
+        metavar="SECOND:COUNT,...",
+        help="have so many allocations from that second on; at the end there are as many as before",
+    )
+    _add_load(parser)
+    _add_target(parser)
+    _add_report(parser)
+    return parser
+
+
+def _add_load(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("load")
+    group.add_argument(
+        "--bursts", action="store_true", help="TGIBF's bursts (the default without --rate)"
+    )
+    group.add_argument(
+        "--burst-size",
+        type=whole(1, 1_000_000),
+        default=BURST_SIZE,
+        metavar="N",
+        help="burst i has i x N events (default %(default)s)",
+    )
+    group.add_argument(
+        "--rate", type=number(0.1, 1_000_000), metavar="N", help="events per second, steadily"
+    )
+    group.add_argument(
+        "--keep-alive",
+        action="store_true",
+        help="with --rate: use connections again, instead of one for every POST",
+    )
+    group.add_argument(
+        "--batch", type=whole(1, 1000), metavar="N", help="with --rate: events per POST"
+    )
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("target")
+    group.add_argument(
+        "--store",
+        default="",
+        metavar="URL",
+        help="where the events of a target URL are stored, as in WEBHOOK_STORE; without it only "
+        "counts can be checked. With --judge: in place of the store that the report names",
+    )
+    group.add_argument(
+        "--window", type=whole(1, 86_400), metavar="SECONDS", help="of the demo (default 1800)"
+    )
+    group.add_argument(
+        "--port",
+        type=whole(0, 65_535),
+        default=8080,
+        metavar="N",
+        help="of the demo (default %(default)s; a free one if it is taken)",
+    )
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("report")
+    group.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="the report's folder, which must be new (default report/<UTC time>)",
+    )
+    group.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep the ledger, and the store of the demo; an INVALID run's are kept anyway",
+    )
+    group.add_argument(
+        "--again",
+        type=Path,
+        metavar="FILE",
+        help="make page and charts anew beside this report.json: the same bytes",
+    )
+    group.add_argument(
+        "--judge", type=Path, metavar="DIR", help="judge a finished run of which all is kept, anew"
+    )
+
+
+def _steps(text: str) -> object:
+    try:
+        return parse_steps(text)
+    except PlanError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -1,0 +1,86 @@
+"""The cluster of three nodes, be they namespaces or virtual machines: the same addresses, jobs."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from artifacts import binaries, cassandra
+from cluster.health import Instance, ask_nomad, look
+from cluster.layout import NODES, TRAFFIC_PORT, WEBHOOK
+from loadtest.record import AllocationSample
+from loadtest.targets.contract import Target, TargetUnavailable
+
+ADVICE = {"cluster": "scripts/cluster up", "vagrant": "vagrant up"}
+
+
+class ClusterTarget(Target):
+    """Through the load balancers of all nodes that are well at the start."""
+
+    def __init__(self, name: str) -> None:
+        """Raises TargetUnavailable."""
+        self.name = name
+        health = look([WEBHOOK, "fabio"])
+        well = health.nodes_with("fabio")
+        self.urls = [node.url(TRAFFIC_PORT) for node in NODES if node.name in well]
+        self._passing: list[Instance] = health.passing(WEBHOOK)
+        if not self.urls or not self._passing:
+            raise TargetUnavailable(
+                f"no load balancer, or no webhook, is well in the {name}; {ADVICE[name]}"
+            )
+        self.store = _store()
+        self.known_versions = {
+            "Cassandra": cassandra.VERSION,
+            **{name.capitalize(): one.version for name, one in binaries.BINARIES.items()},
+        }
+
+    def receivers(self) -> Sequence[str]:
+        return [f"http://{one.address}" for one in self._passing]
+
+    def allocations(self) -> list[AllocationSample]:
+        at = round(time.time(), 3)
+        status = ask_nomad(_scale_status)
+        if status is None:
+            return [AllocationSample(at=at, error="no Nomad answers")]
+        health = look([WEBHOOK])
+        if not health.consul_leader:
+            return [AllocationSample(at=at, error="no Consul answers, or it has no leader")]
+        self._passing = health.passing(WEBHOOK)
+        by_node = Counter(one.node for one in self._passing)
+        return [
+            AllocationSample(
+                at=at,
+                wanted=status["Desired"],
+                running=status["Running"],
+                passing=len(self._passing),
+                by_node=dict(sorted(by_node.items())),
+            )
+        ]
+
+    def scale(self, count: int) -> bool:
+        # Nomad refuses while a deployment goes on; the caller asks again.
+        wish = {"Count": count, "Target": {"Group": WEBHOOK}, "Message": "load test"}
+        return (
+            ask_nomad(lambda client: client.job.request(WEBHOOK, "scale", json=wish, method="post"))
+            is not None
+        )
+
+
+def _scale_status(client: Any) -> Any:
+    """See https://developer.hashicorp.com/nomad/api-docs/jobs#read-job-scale-status."""
+    return client.job.request(WEBHOOK, "scale", method="get").json()["TaskGroups"][WEBHOOK]
+
+
+def _store() -> str:
+    """The store that the job itself is told."""
+
+    def ask(client: Any) -> str:
+        group = client.job.get_job(WEBHOOK)["TaskGroups"][0]
+        return str(group["Tasks"][0]["Env"]["WEBHOOK_STORE"])
+
+    store = ask_nomad(ask)
+    if store is None:
+        raise TargetUnavailable(
+            f"no Nomad tells of the job {WEBHOOK}; scripts/cluster run {WEBHOOK}"
+        )
+    return store

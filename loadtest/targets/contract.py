@@ -1,0 +1,39 @@
+"""What the load test wants of whatever takes events."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from loadtest.record import AllocationSample
+
+
+class TargetUnavailable(Exception):  # noqa: N818 - a state, which somebody can mend
+    """The target is not there; the message says what to do."""
+
+
+class Target(ABC):
+    """Something that takes events."""
+
+    name: str
+    urls: Sequence[str]
+    """Where events are taken; they take turns."""
+    store: str
+    """The store's URL, empty where it is not to be read."""
+    known_versions: dict[str, str]
+    """Of what its receivers don't tell."""
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.urls[0]).hostname or ""
+
+    @abstractmethod
+    def receivers(self) -> Sequence[str]:
+        """The URLs of the receivers themselves, as of the last second."""
+
+    def allocations(self) -> list[AllocationSample]:
+        """A look at the allocations; none where nobody allocates."""
+        return []
+
+    def scale(self, count: int) -> bool:
+        """Ask for so many allocations; whether that was taken."""
+        raise NotImplementedError(f"{self.name} can't be scaled to {count}")

@@ -1,0 +1,1 @@
+"""Whether it went well: the ledger against the store, and every count against both."""

@@ -1,0 +1,93 @@
+"""Settling: give the last write of a dead lane as many copies as every other write has.
+
+A write reaches a quorum of nodes, or its lane repeats it. Where the receiver dies meanwhile, and
+with it the node that it had asked, the write may have reached one node only, and nobody repeats it.
+Whether a count has it then depends on which nodes are read.
+
+It can only be the last write of a lane: those before it were acknowledged (rule 1 of `lane`). And
+the lane was never sealed (rules 4 and 5). So the last write of each lane that is still unsealed,
+when it should have been sealed for long, is read from *all* nodes and written again as it is: same
+cells, same timestamp (rule 3). It does no harm to a lane that still lives.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from webhook.store.cassandra.codec import (
+    decode_counts,
+    encode_bigint,
+    encode_counts,
+    encode_events,
+    encode_int,
+)
+from webhook.store.cassandra.lane import INSERT_EVENTS, MINUTE, SEAL_AFTER_SECONDS
+from webhook.store.cassandra.ring import Ring
+from webhook.store.contract import OutcomeUnknown, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+AFTER_SECONDS = (SEAL_AFTER_SECONDS + 20, 240)
+"""After the end of a lane's minute: when it is sealed if its receiver lives; and once more, when
+that has given up repeating even the last of the minute's writes."""
+PAUSE_SECONDS = 10.0  # while not all nodes answer
+
+SELECT_LAST = (
+    "SELECT seq, counts, total, events, WRITETIME(events) AS written, "
+    "WRITETIME(counts) AS counted, TTL(events) AS ttl "
+    "FROM {}.events WHERE minute = ? AND lane = ? ORDER BY seq DESC LIMIT 1"
+)
+
+
+class Settler:
+    """Settles the lanes that it is told of, each once at every age of `AFTER_SECONDS`."""
+
+    def __init__(self, ring: Ring, now: Callable[[], float] = time.time) -> None:
+        self._ring = ring
+        self._now = now
+        self._settled: dict[tuple[int, Any], int] = {}
+        """By minute and lane: how many of the ages are done."""
+        self._not_before = 0.0
+
+    def forget(self) -> None:
+        """Settle everything anew: the tables are not what they were."""
+        self._settled = {}
+
+    async def settle(self, unsealed: Iterable[tuple[int, Any]]) -> None:
+        """Settle those of these lanes, by minute and id, that have reached an age.
+
+        They are all that may need it: others are forgotten. Where a node is away it is put off.
+        """
+        known = {one: self._settled.get(one, 0) for one in unsealed}
+        self._settled = known
+        if time.monotonic() < self._not_before:
+            return
+        for (minute, lane), done in known.items():
+            age = self._now() - (minute + 1) * MINUTE
+            reached = sum(age >= after for after in AFTER_SECONDS)
+            if reached <= done:
+                continue
+            try:
+                await self._write_again(minute, lane.bytes)
+            except (StoreUnavailable, OutcomeUnknown) as error:
+                log.info("lanes are settled when all nodes answer: %s", error)
+                self._not_before = time.monotonic() + PAUSE_SECONDS
+                return
+            known[minute, lane] = reached
+
+    async def _write_again(self, minute: int, lane: bytes) -> None:
+        values = [encode_int(minute), lane]
+        for row in await self._ring.execute(SELECT_LAST, values, every_copy=True):
+            if row.events is None or row.written != row.counted:
+                continue  # none was written, or the lane was counted anew (rule 6)
+            values += [
+                encode_int(row.seq),
+                encode_counts(decode_counts(row.counts)),
+                encode_int(row.total),
+                encode_events(row.events),
+                encode_int(row.ttl or 0),
+                encode_bigint(row.written),
+            ]
+            await self._ring.execute(INSERT_EVENTS, values)
+            log.info("settled the last write of a lane that nobody sealed")

@@ -1,0 +1,20 @@
+"""Every stored event of a file, past the receiver. See `webhook.store.audit`."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+from webhook.store.contract import StartError
+from webhook.store.sqlite.url import sqlite_path
+
+
+def rows(url: str) -> Iterator[tuple[int, str]]:
+    """`(received_at in microseconds, body)` of each event, in order of arrival.
+
+    Raises StartError if there is no such file, sqlite3.Error if it can't be read.
+    """
+    path = sqlite_path(url)
+    if not path.exists():
+        raise StartError(f"there is no file {path}")
+    with closing(sqlite3.connect(path)) as db:
+        yield from db.execute("SELECT received_at, body FROM events ORDER BY id")

@@ -1,0 +1,78 @@
+"""Which files a SQLite store is, and whether those that were opened are still at their paths.
+
+A store is the file at its path and, as long as somebody has it open or after a crash, the log
+beside it (`-wal`) with its index (`-shm`). What was acknowledged last is in the log alone. SQLite
+keeps the files that it has opened, by their inodes, whatever becomes of their names: whoever moves,
+deletes or replaces one takes it away from everybody but the process that has it open.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+LOCK = ".lock"
+WAL = "-wal"
+SHM = "-shm"
+SUFFIXES = ("", WAL, SHM)
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file of the store at `path` that ends so."""
+    return path.with_name(path.name + suffix)
+
+
+def has_log(path: Path) -> bool:
+    """Whether there is a log with something in it beside a store."""
+    log = beside(path, WAL)
+    return log.exists() and log.stat().st_size > 0
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """Device and inode of a file; zeros where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_dev, status.st_ino
+
+
+def inode(path: Path) -> int:
+    """The number by which a file system knows a file; 0 where there is none.
+
+    It stays the same over a restart of the machine, where that of the device need not.
+    """
+    return identity(path)[1]
+
+
+@dataclass(frozen=True)
+class OpenFiles:
+    """The files that were opened, to be held against what is at their paths now."""
+
+    path: Path
+    identities: tuple[tuple[str, tuple[int, int]], ...]
+
+    @classmethod
+    def of(cls, path: Path) -> "OpenFiles":
+        """Those that are there now, which must be those that were opened."""
+        return cls(path, tuple((suffix, identity(beside(path, suffix))) for suffix in SUFFIXES))
+
+    def reopened(self) -> "OpenFiles":
+        """The same store, with the log that it has now."""
+        return OpenFiles(self.path, (*self.closed().identities, *self.of(self.path).identities[1:]))
+
+    def closed(self) -> "OpenFiles":
+        """The store alone: with its last connection SQLite itself deletes the log."""
+        return OpenFiles(self.path, self.identities[:1])
+
+    @property
+    def inode(self) -> int:
+        """The store's; 0 before it was opened."""
+        return self.identities[0][1][1] if self.identities else 0
+
+    def changed(self) -> str | None:
+        """Which was moved, deleted or replaced, in words; None if all are as they were."""
+        for suffix, opened in self.identities:
+            file = beside(self.path, suffix)
+            now = identity(file)
+            if now != opened:
+                return f"{file} was {'replaced' if any(now) else 'moved or deleted'}"
+        return None

@@ -1,0 +1,70 @@
+"""What is in a file of ours, and whether a file is one and is whole.
+
+- `events(id, received_at, type, call_id, body)`: `id` grows in order of arrival, `received_at` is
+  in microseconds since the Unix epoch, `body` is the JSON object as it came.
+- `counts(second, events)`: events per second of receipt.
+- `probe`: a row that is written in order to see whether that can be done.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from webhook.store.contract import StartError
+
+APPLICATION_ID = 0x54435645  # "TCVE" in the file's header: this file is ours
+SCHEMA_VERSION = 1
+CHECKED_WHOLE_BYTES = 64 << 20  # files up to this size are checked whole at start
+
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY,
+    received_at INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    call_id TEXT,
+    body TEXT NOT NULL
+);
+CREATE TABLE counts (second INTEGER PRIMARY KEY, events INTEGER NOT NULL);
+CREATE TABLE probe (id INTEGER PRIMARY KEY, probed_at REAL NOT NULL);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+
+class DamagedError(Exception):
+    """A check found the file damaged."""
+
+
+def make_schema(db: sqlite3.Connection) -> None:
+    """Where there is nothing yet."""
+    if db.execute("PRAGMA schema_version").fetchone()[0] == 0:
+        db.executescript(_SCHEMA)
+
+
+def check_owner(db: sqlite3.Connection, path: Path) -> None:
+    """Raises StartError for a file of another application, or of another version of this one."""
+    application_id = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if application_id != APPLICATION_ID:
+        raise StartError(
+            f"{path} is the SQLite file of another application and was left as it is; "
+            "name another path in WEBHOOK_STORE"
+        )
+    if version != SCHEMA_VERSION:
+        raise StartError(
+            f"{path} has schema version {version}, this receiver knows {SCHEMA_VERSION}; "
+            "use the version of the receiver that wrote it"
+        )
+
+
+def check_contents(db: sqlite3.Connection, path: Path) -> None:
+    """Look for damage: everywhere in a small file, in what counting needs in a large one.
+
+    Raises DamagedError.
+    """
+    small = path.stat().st_size <= CHECKED_WHOLE_BYTES
+    check = "PRAGMA quick_check(1)" if small else "PRAGMA quick_check('counts')"
+    found = db.execute(check).fetchone()[0]
+    if found != "ok":
+        raise DamagedError(f"the file is damaged: {found}")

@@ -1,0 +1,145 @@
+"""Writes events with their counts: one transaction a write, so that a count is the number of rows.
+
+Events go in by a single statement that unpacks a JSON array: sqlite3 lets go of Python's lock once
+per statement, not once per row, and the event loop runs on beside it.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from webhook.events import Event
+from webhook.store.contract import OutcomeUnknown, StartError, StoreUnavailable
+from webhook.store.sqlite.copying import Copying, copy_log
+from webhook.store.sqlite.expiry import Expiry
+from webhook.store.sqlite.guard import Guard
+from webhook.store.sqlite.opening import open_writing
+from webhook.store.sqlite.schema import check_contents
+
+log = logging.getLogger(__package__)
+
+EXPIRY_STEP = 1000  # events deleted at once, beside those that go with a write
+
+_INSERT = """
+INSERT INTO events (received_at, type, call_id, body)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+       json_extract(value, '$[2]'), json_extract(value, '$[3]')
+FROM json_each(?)
+"""
+_COUNT = """
+INSERT INTO counts (second, events)
+SELECT received_at / 1000000, count(*) FROM events WHERE id > ? GROUP BY 1
+ON CONFLICT (second) DO UPDATE SET events = events + excluded.events
+"""
+_PROBE = "INSERT INTO probe VALUES (1, :at) ON CONFLICT (id) DO UPDATE SET probed_at = :at"
+
+
+class Writer:
+    """For one thread. It has a connection, and gives it up when a write has failed."""
+
+    def __init__(self, guard: Guard, expiry: Expiry, now: Callable[[], float]) -> None:
+        """`now` is in Unix seconds."""
+        self._guard = guard
+        self._expiry = expiry
+        self._copying = Copying(guard)
+        self._now = now
+        self._db: sqlite3.Connection | None = None
+        self.failing = False
+        """Whether the last write failed, by no change of the files."""
+
+    def start(self) -> None:
+        """Open the store, make it where there is none, check it, and write to it.
+
+        Raises StartError, DamagedError, OSError and sqlite3.Error.
+        """
+        self._db = open_writing(self._guard, "rwc")
+        check_contents(self._db, self._guard.path)
+        self._write_probe(self._db)
+        # After a crash the index says nothing of the store until the log was copied.
+        copy_log(self._db)
+        self._expiry.begin(self._db)
+
+    def write(self, batch: Sequence[Event]) -> None:
+        """Raises StoreUnavailable if nothing was stored, OutcomeUnknown if nobody can tell."""
+        began = False
+        try:
+            db = self._writable()
+            db.execute("BEGIN IMMEDIATE")
+            newest = db.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
+            db.execute(_INSERT, (msgspec.json.encode(batch).decode(),))
+            db.execute(_COUNT, (newest,))
+            self._expiry.expire(db, 2 * len(batch))
+            self._guard.check_log()
+            began = True
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.failed(error)
+            # A COMMIT that failed may be found in the log when the file is next opened.
+            raise (OutcomeUnknown if began else StoreUnavailable)(str(error)) from error
+        self._worked()
+        self._copying.after_commit(db)
+        if self._guard.changed:
+            raise OutcomeUnknown(self._guard.changed)
+
+    def probe(self) -> None:
+        """Raises StoreUnavailable if nothing can be written."""
+        try:
+            self._write_probe(self._writable())
+        except sqlite3.Error as error:
+            self.failed(error)
+            raise StoreUnavailable(str(error)) from error
+        self._worked()
+
+    def expire(self) -> None:
+        """Delete a step of expired events, if all is well."""
+        self._guard.look()
+        if self._guard.changed or self.failing or self._db is None:
+            return
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._expiry.expire(self._db, EXPIRY_STEP)
+            self._guard.check_log()
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.failed(error)
+        else:
+            self._copying.after_commit(self._db)
+
+    def failed(self, error: sqlite3.Error) -> None:
+        """Give the connection up, and with it the transaction; the next write opens a new one."""
+        self._guard.look()  # SQLite notices some of it by itself, and before we do
+        if self._guard.changed:
+            return  # it has been said; the connection is to the files as they were
+        if not self.failing:
+            log.error(
+                "can't write to %s: %s; answering 503 until it works", self._guard.path, error
+            )
+        self.failing = True
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._db is not None:
+            self._guard.close(self._db)
+            self._db = None
+
+    def _writable(self) -> sqlite3.Connection:
+        self._guard.check()
+        if self._db is None:
+            try:
+                self._db = open_writing(self._guard, "rw")
+            except (StartError, OSError) as error:
+                raise sqlite3.OperationalError(str(error)) from error
+            self._guard.go_on()
+        return self._db
+
+    def _write_probe(self, db: sqlite3.Connection) -> None:
+        """Write something, which says whether that can be done."""
+        db.execute(_PROBE, {"at": self._now()})
+
+    def _worked(self) -> None:
+        if self.failing:
+            log.warning("writing to %s works again", self._guard.path)
+        self.failing = False
