@@ -69,6 +69,8 @@ class Finder:
         if isinstance(exchange, TornadoExchange):
             headers = {f"{name}: {value}" for name, value in exchange.headers.get_all()}
             asked = (*exchange.start_line, headers)
+        elif isinstance(exchange, PostExchange):
+            asked = ({b": ".join(one).decode() for one in exchange.raw_headers},)
         self.log.append(("is complete", asked, body))
         self._most -= 1
         self.stopped = not exchange.keep_alive or self._most == 0
@@ -96,7 +98,7 @@ def understood(request: Request) -> list[Entry]:
     return [
         ("begins", kind, request.version, request.keep_alive),
         *([("sends", b"HTTP/1.1 100 Continue\r\n\r\n")] if request.continues else []),
-        ("is complete", () if request.is_events else asked, request.body),
+        ("is complete", (request.headers,) if request.is_events else asked, request.body),
     ]
 
 
@@ -215,7 +217,9 @@ def test_a_body_past_the_limit_is_refused_and_one_within_it_is_not(
         sent = chunked(gzip.compress(body, mtime=0), [5], b"", b"")
     stream = Stream([Request(b"\r\n".join([*lines, b"", b""]) + sent)], cuts, b"")
     last = found(stream.pieces())[-1]
-    assert last == (("is complete", (), body) if more <= 0 else (413, last[1], "no"))
+    kind, detail, body_or_no = last
+    assert (kind, body_or_no) == (("is complete", body) if more <= 0 else (413, "no"))
+    assert detail
 
 
 def test_a_body_too_large_is_refused_as_soon_as_that_is_known() -> None:

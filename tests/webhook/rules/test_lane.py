@@ -272,6 +272,14 @@ def test_5_only_the_first_attempt_can_fail_for_certain() -> None:
     assert unknown.ring.bodies() == unknown.writes[0].bodies
 
 
+@pytest.mark.parametrize("stored", [False, True])
+def test_5_repeating_says_whether_it_was_stored(stored: bool) -> None:
+    script = [Turn(Fate.STORED), *[Turn(Fate.LOST)] * (30 if stored else 100)]
+    writer = played(Schedule(0.0, [Step(0, 0, 2)], script))
+    assert writer.repeated == {0: stored}
+    assert len(writer.ring.bodies()) == (2 if stored else 0)
+
+
 def test_5_repeats_come_at_once_and_then_more_seldom() -> None:
     writer = played(Schedule(0.0, [Step(0, 0, 1)], [Turn(Fate.STORED), *[Turn(Fate.LOST)] * 9]))
     attempts = event_writes(writer.ring)
@@ -314,6 +322,36 @@ def test_6_after_the_tables_were_emptied_what_is_there_is_listed(
             assert ring.in_static_cells(partition) == ring.in_rows(partition)
         recounts = {one.partition for one in ring.attempts if one.statement == INSERT_COUNTS}
         assert times > 1 or recounts == set(ring.partitions())
+
+    run_with(test(), clock)
+
+
+def test_6_counts_of_rows_that_did_not_come_back_are_covered() -> None:
+    """The later write comes back alone, with counts that are those of both."""
+    clock = VirtualClock()
+    writer = Writer(ModelRing(clock))
+
+    async def test() -> None:
+        await writer.play([Step(0, 0, 2), Step(1, 0, 3)])
+        writer.ring.empty(lambda number: number == 1)
+        await writer.lane.recount()
+        ((partition, listed),) = writer.ring.listed().items()
+        assert listed == (True, writer.ring.in_rows(partition))
+        assert writer.ring.in_static_cells(partition) == writer.ring.in_rows(partition)
+
+    run_with(test(), clock)
+
+
+def test_6_what_came_back_of_the_last_three_minutes_is_listed() -> None:
+    clock = VirtualClock()
+    writer = Writer(ModelRing(clock))
+
+    async def test() -> None:
+        await writer.play([Step(0, 0, 1), Step(60, 0, 2), Step(60, 0, 3)])
+        writer.ring.empty(lambda _number: True)
+        await writer.lane.recount()
+        listed = {minute: counts for (minute, _), (_, counts) in writer.ring.listed().items()}
+        assert [sum(listed[minute].values()) for minute in sorted(listed)] == [1, 2, 3]
 
     run_with(test(), clock)
 
