@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cassandra import OperationTimedOut
 from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 
 from harness.ring import Ring
+from harness.waiting import wait_for
 
 PASSWORDS = {"authenticator": "PasswordAuthenticator", "authorizer": "CassandraAuthorizer"}
 
@@ -28,3 +30,21 @@ class LockedRing(Ring):
             yield cluster.connect(keyspace)
         finally:
             cluster.shutdown()
+
+    def administer(self, *statements: str) -> None:
+        """Carry them out as the superuser, each as soon as the nodes that it needs are there.
+
+        On a busy machine nodes that have just started may take each other for dead once more. Each
+        statement has to be one that may be carried out twice.
+        """
+
+        def done(statement: str) -> bool:
+            try:
+                with self.session() as session:
+                    session.execute(statement)
+            except (NoHostAvailable, OperationTimedOut):
+                return False
+            return True
+
+        for statement in statements:
+            wait_for(lambda statement=statement: done(statement), statement, 60, every=0.5)

@@ -38,22 +38,19 @@ def locked(tmp_path: Path, no_shared_ring: None) -> Iterator[LockedRing]:  # noq
     """A node that wants a password, with a role `app` that may do all in the keyspace `locked`."""
     with LockedRing(tmp_path / "ring", settings=PASSWORDS, jvm_options=SHORT_LIVED) as ring:
         make_role(ring)
-        with ring.session() as session:
-            session.execute("GRANT ALL ON KEYSPACE locked TO app")
+        ring.administer("GRANT ALL ON KEYSPACE locked TO app")
         yield ring
 
 
 def make_role(ring: LockedRing) -> None:
     """A role `app`, and the tables in the keyspace `locked`."""
     ring.apply_schema("locked")
-    with ring.session() as session:
-        session.execute(f"CREATE ROLE app WITH PASSWORD = '{PASSWORD}' AND LOGIN = true")
+    ring.administer(f"CREATE ROLE IF NOT EXISTS app WITH PASSWORD = '{PASSWORD}' AND LOGIN = true")
 
 
 def set_password(ring: LockedRing, password: str) -> None:
     """Give the role `app` another password; who is logged in stays so."""
-    with ring.session() as session:
-        session.execute(f"ALTER ROLE app WITH PASSWORD = '{password}'")
+    ring.administer(f"ALTER ROLE app WITH PASSWORD = '{password}'")
 
 
 def test_a_log_in_refused_while_reconnecting(locked: LockedRing) -> None:

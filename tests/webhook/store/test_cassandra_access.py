@@ -15,9 +15,10 @@ pytestmark = pytest.mark.usefixtures("no_shared_ring")
 def test_a_user_who_may_not_write_is_not_ready(tmp_path: Path) -> None:
     with LockedRing(tmp_path / "ring", settings=PASSWORDS) as ring:
         ring.apply_schema("locked")
-        with ring.session() as session:
-            session.execute("CREATE ROLE reader WITH PASSWORD = 'r' AND LOGIN = true")
-            session.execute("GRANT SELECT ON KEYSPACE locked TO reader")
+        ring.administer(
+            "CREATE ROLE IF NOT EXISTS reader WITH PASSWORD = 'r' AND LOGIN = true",
+            "GRANT SELECT ON KEYSPACE locked TO reader",
+        )
         with Receiver(f"cassandra://reader:r@{ring.hosts[0]}/locked") as receiver:
             wait_for(lambda: "connected to the ring" in receiver.log, "connected", 30)
             answer = receiver.get("/ready")
