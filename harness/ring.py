@@ -80,6 +80,8 @@ class Node:
         self.traced = False
         self.paused = False
         self.parted = False
+        self.disturbed = False
+        """Whether something was done to it since it was last seen up."""
 
     @property
     def pid(self) -> int:
@@ -211,6 +213,7 @@ class Ring:
                 process_group=0,
             )
         node.paused, node.traced = False, bool(self._command)
+        node.disturbed = True
 
     def kill(self, number: int) -> None:
         """SIGKILL."""
@@ -224,6 +227,7 @@ class Ring:
         node = self.nodes[number]
         if node.process is None:
             raise RingError(f"node {number} does not run")
+        node.disturbed = True
         pid = node.pid
         signal_process(pid, how)
         self._continue(node, pid)
@@ -234,7 +238,7 @@ class Ring:
         """SIGSTOP: it answers nobody, and its connections stay open."""
         node = self.nodes[number]
         signal_process(node.pid, signal.SIGSTOP)
-        node.paused = True
+        node.paused = node.disturbed = True
 
     def resume(self, number: int) -> None:
         """SIGCONT."""
@@ -283,21 +287,21 @@ class Ring:
         for number in ended:
             self.nodes[number].process = None
             self.start_node(number)
-        if hurt or ended:
+        if any(node.disturbed for node in self.nodes.values()):
             self.wait_up()
 
     # The network
 
     def cut(self, number: int) -> None:
         """Part a node from the other nodes, silently, both ways; clients still reach it."""
-        self.nodes[number].parted = True
+        self.nodes[number].parted = self.nodes[number].disturbed = True
         for node, other in self._pairs(number):
             neighbour = ["ip", "neighbour", "replace", other.host, "lladdr", NOWHERE]
             node.machine.must(*neighbour, "nud", "permanent", "dev", "eth1")
 
     def hide(self, number: int) -> None:
         """Part a node from clients, silently; the other nodes still reach it."""
-        self.nodes[number].parted = True
+        self.nodes[number].parted = self.nodes[number].disturbed = True
         neighbour = ["ip", "neighbour", "replace", self.nodes[number].host, "lladdr", NOWHERE]
         must([*neighbour, "nud", "permanent", "dev", INTERFACE])
 
@@ -315,7 +319,7 @@ class Ring:
 
     def isolate(self, number: int) -> None:
         """Pull a node's cable: nobody reaches it."""
-        self.nodes[number].parted = True
+        self.nodes[number].parted = self.nodes[number].disturbed = True
         self._switch.cable(self.nodes[number].machine, "down")
 
     def _pairs(self, number: int) -> Iterator[tuple[Node, Node]]:
@@ -374,6 +378,8 @@ class Ring:
                         f"node {number} not up within {seconds:g} s: {reason}\n{node.tail()}"
                     )
                 time.sleep(0.2)
+        for number in expected:
+            self.nodes[number].disturbed = False
 
     def _not_up(self, number: int, alive: int) -> str | None:
         """Why the node is not up yet, or None: it must hold `alive` nodes of the ring for alive."""
