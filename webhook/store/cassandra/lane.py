@@ -25,7 +25,7 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from webhook.clock import MICROSECONDS
 from webhook.events import Event
@@ -82,6 +82,28 @@ def largest_body(array_events: int) -> int:
     if_few = (room - array_events * EVENT_BYTES) / 2
     if_many = room / (2 + EVENT_BYTES / SHORTEST_EVENT_BYTES)
     return int(max(if_few, if_many))
+
+
+def event_row(
+    minute: int,
+    lane: bytes,
+    seq: int,
+    counts: Mapping[int, int],
+    cell: bytes,
+    ttl: int,
+    timestamp: int,
+) -> list[bytes]:
+    """The values of INSERT_EVENTS: `counts` by second of the minute, `cell` of the events."""
+    return [
+        encode_int(minute),
+        lane,
+        encode_int(seq),
+        encode_counts(counts),
+        encode_int(sum(counts.values())),
+        cell,
+        encode_int(ttl),
+        encode_bigint(timestamp),
+    ]
 
 
 class Lane:
@@ -178,16 +200,7 @@ class Lane:
         )
 
     def _row(self, minute: int, counts: Counter[int], cell: bytes, ttl: int) -> list[bytes]:
-        return [
-            encode_int(minute),
-            self._id,
-            encode_int(self._seq),
-            encode_counts(counts),
-            encode_int(counts.total()),
-            cell,
-            encode_int(ttl),
-            encode_bigint(self._next_timestamp()),
-        ]
+        return event_row(minute, self._id, self._seq, counts, cell, ttl, self._next_timestamp())
 
     def _is_full(self) -> bool:
         return self._counts.total() >= PARTITION_EVENTS or self._bytes >= PARTITION_BYTES

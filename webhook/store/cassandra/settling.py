@@ -15,14 +15,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from webhook.store.cassandra.codec import (
-    decode_counts,
-    encode_bigint,
-    encode_counts,
-    encode_events,
-    encode_int,
-)
-from webhook.store.cassandra.lane import INSERT_EVENTS, MINUTE, SEAL_AFTER_SECONDS
+from webhook.store.cassandra.codec import decode_counts, encode_events, encode_int
+from webhook.store.cassandra.lane import INSERT_EVENTS, MINUTE, SEAL_AFTER_SECONDS, event_row
 from webhook.store.cassandra.ring import Ring
 from webhook.store.contract import OutcomeUnknown, StoreUnavailable
 
@@ -34,7 +28,7 @@ that has given up repeating even the last of the minute's writes."""
 PAUSE_SECONDS = 10.0  # while not all nodes answer
 
 SELECT_LAST = (
-    "SELECT seq, counts, total, events, WRITETIME(events) AS written, "
+    "SELECT seq, counts, events, WRITETIME(events) AS written, "
     "WRITETIME(counts) AS counted, TTL(events) AS ttl "
     "FROM {}.events WHERE minute = ? AND lane = ? ORDER BY seq DESC LIMIT 1"
 )
@@ -49,6 +43,7 @@ class Settler:
         self._settled: dict[tuple[int, Any], int] = {}
         """By minute and lane: how many of the ages are done."""
         self._not_before = 0.0
+        self._told = False
 
     def forget(self) -> None:
         """Settle everything anew: the tables are not what they were."""
@@ -71,23 +66,19 @@ class Settler:
             try:
                 await self._write_again(minute, lane.bytes)
             except (StoreUnavailable, OutcomeUnknown) as error:
-                log.info("lanes are settled when all nodes answer: %s", error)
+                if not self._told:
+                    log.info("lanes are settled when all nodes answer: %s", error)
+                self._told = True
                 self._not_before = time.monotonic() + PAUSE_SECONDS
                 return
-            known[minute, lane] = reached
+            known[minute, lane], self._told = reached, False
 
     async def _write_again(self, minute: int, lane: bytes) -> None:
-        values = [encode_int(minute), lane]
-        for row in await self._ring.execute(SELECT_LAST, values, every_copy=True):
+        key = [encode_int(minute), lane]
+        for row in await self._ring.execute(SELECT_LAST, key, every_copy=True):
             if row.events is None or row.written != row.counted:
                 continue  # none was written, or the lane was counted anew (rule 6)
-            values += [
-                encode_int(row.seq),
-                encode_counts(decode_counts(row.counts)),
-                encode_int(row.total),
-                encode_events(row.events),
-                encode_int(row.ttl or 0),
-                encode_bigint(row.written),
-            ]
+            counts, cell = decode_counts(row.counts), encode_events(row.events)
+            values = event_row(minute, lane, row.seq, counts, cell, row.ttl or 0, row.written)
             await self._ring.execute(INSERT_EVENTS, values)
             log.info("settled the last write of a lane that nobody sealed")
