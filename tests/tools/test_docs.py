@@ -1,11 +1,11 @@
 """What documents and comments name of the repository is there."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from commands.lint import repository_files
 from tests.tools.test_rooms import ARROWS
 from tools.root import ROOT
 
@@ -17,10 +17,8 @@ OTHERS = {"nomad/api", "nomad/heartbeat.go"}  # of the source of Nomad itself
 
 
 def texts() -> list[Path]:
-    """The tracked files that are no programs."""
-    command = ["git", "ls-files", "--", *TEXTS]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    found = [ROOT / name for name in listed.stdout.splitlines()]
+    """The repository's files that are no programs."""
+    found = [path for path in repository_files() if any(path.match(one) for one in TEXTS)]
     return [path for path in found if path.name != "CHANGELOG.md"]  # it names what was
 
 
