@@ -138,6 +138,18 @@ def test_an_answer_does_not_overtake_the_rest_of_another() -> None:
     serve(test, AGELESS, [5.0])
 
 
+def test_http_1_0_is_told_that_it_is_kept() -> None:
+    async def test(service: Service) -> None:
+        client = service.connect()
+        for number in range(1, 3):
+            client.send(post(b"{}", "Connection: keep-alive", version="1.0"))
+            await asyncio.sleep(0.01)
+            assert (statuses(client), ending(client)) == ([200] * number, "keep-alive")
+        assert not client.ended
+
+    serve(test, LIMITS)
+
+
 def test_an_answer_without_a_length_ends_with_the_connection_for_http_1_0() -> None:
     async def test(service: Service) -> None:
         client = service.connect()

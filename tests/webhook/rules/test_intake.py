@@ -206,4 +206,5 @@ def test_more_than_may_be_held_is_refused_at_once(held: int, taken: bool) -> Non
     """A write hangs, and single events pile up behind it."""
     desk = Desk(Traffic([(0.0, Body(EVENT, 1))] * held, [Act(End.STORED, 9)], rate=0))
     assert (desk.sent[-1].raised is None) == taken
+    assert len(desk.sent[-1].answers) == taken
     assert all(sent.raised is None for sent in desk.sent[:-1])
