@@ -146,8 +146,11 @@ def test_it_warns_when_the_generator_is_the_limit(receiver: Receiver, tmp_path: 
         (["--target", "cluster", "--scale", "soon"], "is not SECOND:COUNT"),
         (["--keep-alive"], "give --rate N too"),
         (["--rate", "10", "--burst-size", "5"], "give --bursts too"),
-        (["--store", "sqlite:///x"], "--store is for the target URL"),
-        (["--target", "http://127.0.0.1:1", "--window", "5"], "--window is for the receiver"),
+        (["--store", "sqlite:///x"], "--store is for a target URL"),
+        (
+            ["--target", "http://127.0.0.1:1", "--window", "5"],
+            "--window is for the demo's receiver",
+        ),
         (["--again", "/nowhere/report.json"], "No such file"),
         (["--judge", "/nowhere"], "No such file"),
     ],
