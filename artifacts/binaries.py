@@ -140,7 +140,7 @@ def provide(binary: Binary, arch: str) -> Path:
         fail(str(error))
     except FetchError as error:
         fail(
-            f"{binary} for {arch} could not be had: {error}\n"
+            f"{binary} for {arch} could not be fetched or built: {error}\n"
             "       Where neither the release site nor a Go module proxy (GOPROXY) is in reach,\n"
             f"       copy {home} from another machine."
         )
@@ -171,7 +171,9 @@ def _verify(home: Path, name: str) -> None:
     except (FileNotFoundError, ValueError, KeyError):
         whole = False
     if not whole:
-        raise ChecksumError(f"{home / name} is not what was put there: remove {home} and try again")
+        raise ChecksumError(
+            f"{home / name} has changed since it came there: remove {home} and try again"
+        )
 
 
 def _fill(folder: Path, binary: Binary, arch: str) -> str:
@@ -187,7 +189,7 @@ def _fill(folder: Path, binary: Binary, arch: str) -> str:
         except ChecksumError:
             raise
         except FetchError as error:
-            say(f"not to be had: {error}")
+            say(f"not available: {error}")
     version = build(binary.recipe, arch, target)
     target.chmod(0o755)
     if arch == architecture() and platform.system() == "Linux":
@@ -213,12 +215,12 @@ def _fetch_release(release: Release, target: Path) -> None:
 
 
 def _check_version(binary: Binary, program: Path) -> None:
-    """Raises FetchError if what was built calls itself otherwise: linking ignores a wrong name."""
+    """Raises FetchError if the built program prints otherwise: linking ignores a wrong name."""
     command = [str(program), binary.show_version]
     try:
         asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise FetchError(f"what was built does not run: {error}") from error
+        raise FetchError(f"the built program does not run: {error}") from error
     shown = (asked.stdout + asked.stderr).strip()
     if not re.search(rf"(?<![\w.-])v?{re.escape(binary.version)}(?![\w.+-])", shown):
-        raise FetchError(f"what was built calls itself {shown!r}, not {binary.version}")
+        raise FetchError(f"the built program prints {shown!r}, not {binary.version}")

@@ -110,7 +110,7 @@ def provide_box() -> Path:
     if make_folder(home, RECORD, {"made_by_sha256": sha256(Path(__file__))}, _fill):
         say(f"the box is in {home}")
     else:
-        say(f"the box is as it should be, in {home}")
+        say(f"the box is up to date, in {home}")
     return home / BOX
 
 

@@ -85,7 +85,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for another process that works in {folder}")
+            say(f"waiting for another process that uses {folder}")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:

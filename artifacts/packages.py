@@ -80,4 +80,4 @@ def _install(folder: Path, requirements: str, python: str, arch: str) -> None:
     command += ["--requirement=/dev/stdin"]
     lock = lock_for(python, lock_file(requirements).read_text())
     if subprocess.run(command, check=False, stdout=sys.stderr, input=lock, text=True).returncode:
-        fail("pip could not have them; what it says is above. Is the package index reachable?")
+        fail("pip could not fetch them; its message is above. Is the package index reachable?")

@@ -33,7 +33,7 @@ def available() -> tuple[list[Subject], list[str]]:
         try:
             subject.provide()
         except NotHere as reason:
-            notes.append(f"{subject.name} is left out: {reason}")
+            notes.append(f"{subject.name} is skipped: {reason}")
         else:
             here.append(subject)
     return here, notes

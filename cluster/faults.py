@@ -89,7 +89,7 @@ def _no_nft() -> str | None:
 def _no_netem() -> str | None:
     probe = "tc qdisc add dev lo root netem delay 1ms"
     tried = run(["unshare", "--net", "sh", "-c", f"ip link set lo up && {probe}"])
-    return f"this kernel delays no packets: {tried.stderr.strip()}" if tried.returncode else None
+    return f"this kernel can't delay packets: {tried.stderr.strip()}" if tried.returncode else None
 
 
 def _delay(node: Node) -> None:
@@ -138,12 +138,15 @@ def _nothing(_node: Node) -> None:
 
 FAULTS = (
     Fault(
-        "exit", "its processes end, and its kernel says goodbye", namespaces.end, namespaces.start
+        "exit",
+        "its processes end, and its kernel closes their connections",
+        namespaces.end,
+        namespaces.start,
     ),
-    Fault("kill", "its power is cut: it says nothing any more", namespaces.kill, namespaces.start),
+    Fault("kill", "its power is cut: it sends nothing any more", namespaces.kill, namespaces.start),
     Fault(
         "hang",
-        "none of its processes runs; its kernel takes connections",
+        "none of its processes runs; its kernel accepts connections",
         lambda node: _signal_all(node, signal.SIGSTOP),
         lambda node: _signal_all(node, signal.SIGCONT),
     ),
@@ -161,7 +164,7 @@ FAULTS = (
     ),
     Fault(
         "mute",
-        "what it sends is lost; it hears",
+        "what it sends is lost; it receives everything",
         lambda node: _drop(node, f"out oifname {NODE_INTERFACE}"),
         _pass,
         missing=_no_nft,

@@ -189,7 +189,9 @@ def _ask(client: Any, facts: Facts) -> None:
                 facts.placed.append(Placed(one["NodeName"], _address(client, one["ID"])))
     for one in client.nodes.get_nodes():
         if one["Status"] == "ready" and one["Drain"]:
-            facts.drained[one["Name"]] = "it is drained: nomad node drain -disable NODE"
+            facts.drained[one["Name"]] = (
+                "it is drained; to end that: nomad node drain -disable NODE"
+            )
         elif one["Status"] == "ready" and one["SchedulingEligibility"] != "eligible":
             facts.drained[one["Name"]] = "nomad node eligibility -enable NODE"
 

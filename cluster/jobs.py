@@ -154,7 +154,7 @@ def release(version: str) -> None:
         raise ClusterError("there is no cluster; scripts/cluster up")
     add_release(KIT, version, platform.machine(), node_python())
     options = f"-var version={version}"
-    say(f"{version} is on all nodes; it rolls out by: scripts/cluster run {options} webhook")
+    say(f"{version} is on all nodes; roll it out: scripts/cluster run {options} webhook")
 
 
 def node_python() -> str:

@@ -33,7 +33,7 @@ def spread() -> int:
     moved = 0
     while pair := uneven(numbers := allocations_by_node()):
         if moved >= TRIES * sum(numbers.values()):
-            raise ClusterError(f"Nomad places them where they were: {dict(numbers)}")
+            raise ClusterError(f"Nomad keeps placing them where they were: {dict(numbers)}")
         most, fewest = pair
         say(f"moving one of the {numbers[most]} of {most}; {fewest} has {numbers[fewest]}")
         nomad("alloc", "stop", _running()[most][0])

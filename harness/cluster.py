@@ -121,7 +121,7 @@ class Cluster:
             answer = ask_nomad(question)
             return [] if answer is None else [answer]
 
-        return wait_for(answers, "an answer of Nomad's", ELECTION_SECONDS, 0.2)[0]
+        return wait_for(answers, "an answer from Nomad", ELECTION_SECONDS, 0.2)[0]
 
     def count(self) -> int:
         """How many allocations of the webhook Nomad has been told to run."""

@@ -199,7 +199,7 @@ class Ring:
     def start_node(self, number: int) -> None:
         """Start a node that does not run, without waiting for it."""
         if self.runs(number):
-            raise RingError(f"node {number} runs already")
+            raise RingError(f"node {number} already runs")
         node = self.nodes[number]
         with node.log.open("ab") as log:
             node.process = subprocess.Popen(

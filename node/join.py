@@ -22,7 +22,7 @@ EMULATED = Path("/etc/systemd/system/cassandra.service.d/emulated.conf")  # prov
 PATIENT = ("-var", "healthy_deadline=10m")
 ADVICE = (
     "on a node, `journalctl -u consul -u cassandra -u nomad` shows why; "
-    "`vagrant provision` goes on from here"
+    "`vagrant provision` resumes from here"
 )
 
 

@@ -47,7 +47,7 @@ def wait_until_free(*ports: int) -> None:
     told = False
     while taken := [port for port in ports if listens(port)]:
         if not told:
-            print(f"waiting until {taken} are free: what listens there has to end", flush=True)
+            print(f"waiting until {taken} are free: end whatever listens there", flush=True)
         told = True
         time.sleep(PAUSE_SECONDS)
 

@@ -47,7 +47,7 @@ class Preparation:
         if process is not None and process.stdin is not None:
             process.stdin.close()  # which ends it
         if self._thread.is_alive() and not self._installed.is_set():
-            say("waiting for the package manager, which must not be cut short")
+            say("waiting for the package manager, which must not be interrupted")
         self._thread.join()
         self._log.close()
 
@@ -73,7 +73,7 @@ class Preparation:
         while not event.wait(SHOW_EVERY_SECONDS):
             if line := self._last_line():
                 print(f"    {line}", file=sys.stderr, flush=True)
-        say(f"{what} are here, after {time.monotonic() - began:.0f} s of waiting")
+        say(f"{what} are ready, after {time.monotonic() - began:.0f} s")
 
     def _last_line(self) -> str:
         lines = Path(self._log.name).read_text(errors="replace").split("\n")

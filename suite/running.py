@@ -38,7 +38,7 @@ def run(suites: Sequence[Suite], arguments: Sequence[str], *, keep_going: bool) 
         tests = Tests(python, given, Path(directory))
         code, plan = tests.plan()
         if code:
-            say(f"suites: {', '.join(SUITES)}; whatever else is given goes to pytest")
+            say(f"suites: {', '.join(SUITES)}; all other arguments go to pytest")
             return code
         stages = _stages(suites, plan, given)
         left_out = {} if os.geteuid() == 0 else {s.name: NEEDS_ROOT for s in stages if s.root}
@@ -62,7 +62,7 @@ def run_stages(
             if stage.servers:
                 preparation.await_servers()
             for failure in preparation.failures():
-                say(f"not to be had, and tests that need it will fail:\n{failure}")
+                say(f"not available, so tests that need it will fail:\n{failure}")
             say(
                 f"stage {number + 1} of {len(stages)}: {stage.name} ({stage.title}), "
                 f"expected {clock(stage.seconds)}"

@@ -66,7 +66,7 @@ STAGES = (
     ),
     Stage(
         "receiver",
-        "a receiver on SQLite: HTTP, durability, pressure, kills",
+        "a receiver on SQLite: HTTP, durability, overload, kills",
         seconds=220,
         folders=("webhook", "faults", "harness"),
         commands={
@@ -79,7 +79,7 @@ STAGES = (
     ),
     Stage(
         "scripts",
-        "what is typed: the demo, releases, programs, the load test",
+        "what you type: the demo, releases, programs, the load test",
         seconds=190,
         folders=(
             *("scripts", "commands", "suite", "artifacts", "loadtest", "vagrant", "cluster"),
@@ -136,7 +136,7 @@ STAGES = (
     ),
     Stage(
         "machines",
-        "nodes that are machines: in containers, and emulated by QEMU",
+        "nodes that boot: in containers, and emulated by QEMU",
         seconds=4500,
         words=frozenset({"box", "machines"}),
         commands={

@@ -154,7 +154,7 @@ def read_ledger(path: Path, outcomes: Outcomes | None = None) -> LedgerContents:
                     f"{', '.join(_OUTCOMES)}"
                 )
             if not outcomes.add(name, outcome):
-                raise LedgerError(f"{path}, line {number}: the id {name!r} comes a second time")
+                raise LedgerError(f"{path}, line {number}: the id {name!r} is there twice")
     return LedgerContents(outcomes, torn, frozenset(begun ^ whole), blank=not number)
 
 
@@ -171,4 +171,4 @@ def _check(path: Path, *, append: bool) -> None:
     if not append:
         raise LedgerError(f"{path} already has lines: choose another file, or --append-ledger")
     if torn:
-        raise LedgerError(f"{path} ends in a torn line: choose another file, or mend that one")
+        raise LedgerError(f"{path} ends in a torn line: choose another file, or repair this one")

@@ -91,8 +91,8 @@ class Sender:
         if not self._held:
             self._held = True
             self._warn(
-                f"only {self.client.max_connections:,} connections at once fit in the limit on"
-                " open files (ulimit -n): what is beyond waits for its turn"
+                f"only {self.client.max_connections:,} connections fit in the limit on"
+                " open files (ulimit -n): the others wait for their turn"
             )
         await self.client.wait_below(self.client.max_connections)
 

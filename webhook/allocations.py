@@ -179,11 +179,11 @@ class Allocations:
             instances = await self._catalog.alive()
         except ConsulUnavailable as error:
             if self._consul_answers:
-                log.warning("no list of allocations until Consul says who is alive: %s", error)
+                log.warning("no list of allocations until Consul says which are alive: %s", error)
             self._consul_answers = False
             return None
         if not self._consul_answers:
-            log.info("Consul says again who is alive")
+            log.info("Consul says again which allocations are alive")
         self._consul_answers = True
         this = self._itself().id
         rows = await asyncio.gather(*(self._ask(instance, this) for instance in instances))

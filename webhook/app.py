@@ -130,7 +130,7 @@ class EventsHandler(ProblemHandler):
     def get(self) -> None:
         self.set_header("Allow", self.allowed_methods())
         self.set_header("Content-Type", "application/json")
-        self.finish(msgspec.json.encode({"send": "events here by POST", "see": "/events/count"}))
+        self.finish(msgspec.json.encode({"send": "POST events here", "see": "/events/count"}))
 
     def head(self) -> None:
         """Like GET; Tornado leaves the body out."""

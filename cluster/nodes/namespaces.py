@@ -240,5 +240,5 @@ def running_nodes() -> set[str]:
 NAMESPACES = NodeKind(
     240.0,
     running_nodes,
-    f"the nodes' logs are in {STATE}/node-*/log, and `scripts/cluster up` goes on from here",
+    f"the nodes' logs are in {STATE}/node-*/log, and `scripts/cluster up` resumes from here",
 )

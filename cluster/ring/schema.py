@@ -168,7 +168,7 @@ def apply_at(hosts: Sequence[str], schema: Schema, *, repaired: bool = False) ->
             there = "there is 1 node" if nodes == 1 else f"there are {nodes} nodes"
             raise SchemaError(f"replication {schema.replication}: {there}")
         done = apply_schema(session, schema, repaired=repaired)
-        done = done or ["nothing to do: it is as it should be"]
+        done = done or ["nothing to do: the schema is up to date"]
         return "\n".join([*done, *_too_few(replication(session, schema.keyspace), nodes)])
 
 
@@ -193,7 +193,7 @@ def reread_at(hosts: Sequence[str], keyspace: str) -> str:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     with _session(hosts) as session:
         _execute(session, f"ALTER TABLE {schema.keyspace}.lanes WITH comment = 'read anew {now}'")
-    return "receivers read everything anew within seconds"
+    return "receivers read everything again within seconds"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from statistics import median
 
 from loadtest.record import LoadSecond, Record
 
-ALL = "this machine, all in all"
+ALL = "this machine, in total"
 SETTLE_SECONDS = 2.0
 """After the window has passed, and before the load's end: the plateau is what lies between."""
 MOST_SLICES = 240

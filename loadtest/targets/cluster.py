@@ -80,7 +80,5 @@ def _store() -> str:
 
     store = ask_nomad(ask)
     if store is None:
-        raise TargetUnavailable(
-            f"no Nomad tells of the job {WEBHOOK}; scripts/cluster run {WEBHOOK}"
-        )
+        raise TargetUnavailable(f"no Nomad knows the job {WEBHOOK}; scripts/cluster run {WEBHOOK}")
     return store

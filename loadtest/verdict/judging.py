@@ -193,19 +193,19 @@ def _of_ledger(ledger: LedgerVerdict | None) -> Iterator[str]:
     if ledger.duplicates:
         yield f"{ledger.duplicates:,} events are in the store more than once"
     if ledger.incomplete:
-        yield "the ledger does not name every event, which proves nothing of those it leaves out"
+        yield "the ledger does not name every event, so there is no verdict on the others"
 
 
 def _of_counts(counts: CountVerdict | None) -> Iterator[str]:
     if counts is None:
         return
     if not counts.final:
-        yield "nobody answered with a count at the end"
+        yield "no receiver answered with a count at the end"
     for one in counts.final:
         if not one.right:
             yield f"the last count at {one.url} was {one.count:,}, not {between(one.low, one.high)}"
     if counts.wrong:
-        yield f"{len(counts.wrong):,} of {counts.checked:,} counts were outside of their bounds"
+        yield f"{len(counts.wrong):,} of {counts.checked:,} counts were outside their bounds"
 
 
 def between(low: int, high: int) -> str:

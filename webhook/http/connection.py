@@ -114,7 +114,7 @@ class Connection:
         except Problem as problem:
             self._refuse(problem)
         except Exception:
-            log.exception("a connection is given up")
+            log.exception("closing a connection after an error")
             return self.lose()
         if self._stopped:
             self._untaken = b""
@@ -157,7 +157,9 @@ class Connection:
             self.answer(exchange, Problem(HTTPStatus.BAD_REQUEST, detail))
         except Exception:
             log.exception("a request could not be served")
-            self.answer(exchange, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of ours"))
+            self.answer(
+                exchange, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a bug in the receiver")
+            )
 
     def _hold(self, held: int) -> None:
         """Account for what has come in and is no complete request yet. Raises Problem."""

@@ -47,7 +47,7 @@ class Inflater:
             inflated = self._stream.decompress(data, allowed - self._given + 1)
         except zlib.error as error:
             raise Problem(
-                HTTPStatus.BAD_REQUEST, f"the body is not what {self._coding} makes: {error}"
+                HTTPStatus.BAD_REQUEST, f"the body is not valid {self._coding} data: {error}"
             ) from None
         self._given += len(inflated)
         if self._given > allowed:

@@ -146,7 +146,7 @@ class RequestParser:
         parser = self._parser
         method = parser.get_method()
         if method == b"CONNECT":
-            raise Problem(HTTPStatus.NOT_IMPLEMENTED, "this is no proxy: there is no CONNECT")
+            raise Problem(HTTPStatus.NOT_IMPLEMENTED, "this is not a proxy: there is no CONNECT")
         if parser.should_upgrade():
             self._upgrading = True
             return
@@ -214,7 +214,7 @@ class RequestParser:
                 raise Problem(
                     HTTPStatus.NOT_IMPLEMENTED,
                     f"Transfer-Encoding {value.decode('latin-1')!r} is not taken, only chunked; "
-                    "a compressed body is named in Content-Encoding",
+                    "name a body's compression in Content-Encoding",
                 )
         if version == "1.1" and hosts != 1:
             raise Problem(

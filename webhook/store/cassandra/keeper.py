@@ -98,7 +98,7 @@ class Keeper:
             other = await asyncio.to_thread(self._ring.new_link, whole=True)
         except (StoreUnavailable, StartError) as error:
             if self._tell(str(error)):
-                log.warning("%s; connecting anew until it works", error)
+                log.warning("%s; connecting again until it works", error)
             self._later(link)
             return
         before, after = len(link.connected()), len(other.connected())

@@ -265,5 +265,5 @@ def _verify_schema(cluster: Cluster, name: str) -> None:
             missing += [f"{name}.{table}.{column}" for column in columns - found.columns.keys()]
     if missing:
         raise StoreUnavailable(
-            f"the schema is not there: {', '.join(missing)}; apply it with scripts/cassandra schema"
+            f"the schema is missing: {', '.join(missing)}; apply it with scripts/cassandra schema"
         )

@@ -101,7 +101,7 @@ class CassandraStore:
             except StoreUnavailable as error:
                 if not self._proven or time.monotonic() > deadline:
                     raise
-                log.info("the ring refuses a write, which is tried again: %s", error)
+                log.info("the ring refuses a write; trying again: %s", error)
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
                 return
@@ -166,7 +166,7 @@ class CassandraStore:
 
     def _begin_anew(self) -> None:
         """The tables were emptied, restored or made again: trust nothing that is remembered."""
-        log.warning("the tables are not what they were: counting anew, and going on in new lanes")
+        log.warning("the tables have changed: counting again, and continuing in new lanes")
         self._epoch += 1
         self._reader.forget()
         self._settler.forget()

@@ -62,7 +62,7 @@ class Watch:
         except RING_ERRORS as error:
             log.debug("looking at the ring: %s", error)
         except Exception:
-            log.exception("looking at the ring; it is tried again")
+            log.exception("looking at the ring failed; trying again")
 
     async def check(self) -> None:
         """Raise StoreUnavailable if the machine's clock is not the ring's, or nobody can tell."""
@@ -81,14 +81,14 @@ class Watch:
         if self._ahead is not None:
             yield Gauge(
                 "webhook_clock_ahead_of_ring_seconds",
-                "By how much the machine's clock is ahead of the ring's; negative if behind",
+                "How far the machine's clock is ahead of the ring's; negative if behind",
                 self._ahead,
             )
         yield Gauge("webhook_ring_nodes", "Nodes of the ring", self._nodes)
         yield Gauge(
             "webhook_ring_connected_nodes", "Nodes with a connection", len(link.connected())
         )
-        yield Gauge("webhook_ring_copies", "Nodes that each event is on", self._copies)
+        yield Gauge("webhook_ring_copies", "Nodes that store each event", self._copies)
 
     def _saw(self, looks: Sequence[Look]) -> None:
         if not looks:

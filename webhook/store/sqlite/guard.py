@@ -23,7 +23,7 @@ log = logging.getLogger(__package__)
 LOOK_SECONDS = 0.25
 """Somebody who takes the file away is noticed within this time, or with the next write."""
 _WAY_BACK = (
-    "Put the same files back and it goes on; or stop it, put the store in order (docs/stores.md), "
+    "Put the same files back; or stop it, put the store in order (docs/stores.md), "
     "and start it. As long as it runs, what it has stored can be copied from /proc/%d/fd"
 )
 _NO_WAY_BACK = "Stop it, put the store in order (docs/stores.md), and start it"

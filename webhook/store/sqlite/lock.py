@@ -60,7 +60,7 @@ class Lock:
             os.close(lock)
             raise StartError(
                 f"{self._path} is in use by another receiver (process {holder[0]}); stop that one, "
-                "or give this one a file of its own in WEBHOOK_STORE"
+                "or name another file in WEBHOOK_STORE"
             ) from None
         self._file = lock
         return Note.read(os.read(lock, 96).decode(errors="replace"))
