@@ -1,9 +1,9 @@
-"""The servers' programs - Nomad, Consul, Fabio - in a cache outside of the repository.
+"""The servers' programs (Nomad, Consul, Fabio) in a cache outside the repository.
 
-Each comes from, in this order: the cache; the official release, held against its SHA-256; its
-source, built with Go. A file with another checksum than expected ends it: no other source stands in
-for it. What is in the cache is held against the SHA-256 that was recorded when it came there, which
-finds damage, not somebody who may write there.
+Each comes from, in this order: the cache; the official release, checked against its SHA-256; its
+source, built with Go. A file with an unexpected checksum ends the search: no other source is tried.
+Every use checks what is in the cache against the SHA-256 that was recorded on arrival. This detects
+damage, but not somebody who may write there.
 """
 
 import json

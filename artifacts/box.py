@@ -1,7 +1,7 @@
-"""A Vagrant box for libvirt: Debian 12 with all that a node needs from Debian in it.
+"""A Vagrant box for libvirt: Debian 12 with everything that a node needs from Debian.
 
-It is made by debootstrap on a disk of its own, which is mounted in a mount namespace of this
-process alone: when the process ends, whichever way, the mount ends, and with it the loop device.
+debootstrap makes it on a separate disk, which is mounted in a mount namespace of this process only:
+however the process ends, the mount ends with it, and with that the loop device.
 """
 
 import ctypes

@@ -1,8 +1,8 @@
-"""Cassandra's program files in a cache outside of the repository, and commands that run them.
+"""Cassandra's program files in a cache outside the repository, and commands that run them.
 
-They come from, in this order: the cache; the release's archive, held against its SHA-256; Maven
-Central, each jar held against `cassandra/jars.sha256`. `SHA256SUMS` in the cache is the list that
-every later use is held against: it finds damage, not somebody who may write there.
+They come from, in this order: the cache; the release's archive, checked against its SHA-256; Maven
+Central, each jar checked against `cassandra/jars.sha256`. Every later use checks against the list
+`SHA256SUMS` in the cache: it detects damage, but not somebody who may write there.
 """
 
 import os

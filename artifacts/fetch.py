@@ -1,4 +1,4 @@
-"""Files from the network, each held against its SHA-256 before anything uses it."""
+"""Files from the network, each checked against its SHA-256 before anything uses it."""
 
 import hashlib
 import http.client

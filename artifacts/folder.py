@@ -1,7 +1,7 @@
-"""A folder that is made from inputs: it is there whole, as it was made, or not at all.
+"""A folder that is made from inputs: it is there completely, as it was made, or not at all.
 
-It holds a record of what it was made from, and the checksum of everything else in it. Made again
-from the same inputs it is left alone, unless it was damaged.
+It has a record of what it was made from, and the checksum of everything else in it. If it is made
+again from the same inputs, it is left alone, unless it was damaged.
 """
 
 import ctypes

@@ -1,9 +1,9 @@
 """Programs built from source with Go.
 
-A program's modules come through the Go module proxy, each held against the go.sum that lies beside
-the program's go.mod. Go itself is PATH's where that is new enough; else the official toolchain from
-the same proxy, kept in the cache. That one's builds leave nothing else behind; PATH's Go uses its
-own caches, as always.
+A program's modules come through the Go module proxy, each checked against the go.sum beside the
+program's go.mod. Go itself is the one on PATH if that is new enough; otherwise the official
+toolchain from the same proxy, kept in the cache. Builds with the latter leave nothing else behind;
+PATH's Go uses its own caches, as always.
 """
 
 import os

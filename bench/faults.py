@@ -1,8 +1,8 @@
-"""What clients see when a node of the cluster is hurt, in any way, whatever it leads.
+"""What clients see when a node of the cluster fails, in any way, whatever it leads.
 
 It needs a running cluster (`scripts/cluster up`). Three generators send 50 events/s each, one to
-each node's door; or one sends 150/s, which knows all doors and leaves out one that does not answer.
-What is lost, or counted wrongly, ends it.
+each node's door (its Fabio). Or one generator sends 150/s, knows all doors, and leaves out one that
+does not answer. The benchmark stops if an event is lost or counted wrongly.
 """
 
 import argparse

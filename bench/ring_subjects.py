@@ -1,4 +1,4 @@
-"""What `scripts/bench ring` compares: our receiver and its peers, which are had first."""
+"""What `scripts/bench ring` compares: our receiver and its peers, fetched or built first."""
 
 import hashlib
 import shutil

@@ -1,8 +1,8 @@
 """Durable events/s, CPU time and latency on Cassandra: the receiver, FastAPI, Express and Go.
 
-All write to the same ring of real nodes on this machine, in turns: under each kind of load each of
-them runs once a round, in a new process that is warmed up first, on emptied tables. A run counts if
-its events are found in the tables afterwards.
+All write to the same ring of real nodes on this machine, in turns. In a round each of them runs
+once under each kind of load, in a new process that is warmed up first, on emptied tables. A run
+counts only if its events are found in the tables afterwards.
 """
 
 import argparse

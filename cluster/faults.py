@@ -1,7 +1,7 @@
-"""Ways to hurt a node, as data: each has what it does and what undoes it.
+"""Ways to hurt a node, as data: each has an action and what undoes it.
 
-For drills (`scripts/cluster hurt`), for the tests and for the table in docs/faults.md. Network
-faults are silent, as real ones are: packets vanish, and nobody is told.
+They are for drills (`scripts/cluster hurt`), for the tests and for the table in docs/faults.md.
+Network faults are silent, as real ones are: packets vanish without a reply.
 """
 
 import shutil

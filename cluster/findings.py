@@ -1,4 +1,4 @@
-"""What is wrong with the cluster, in words: what each part says, held against the others."""
+"""What is wrong with the cluster, in words: each part's statements compared with the others'."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What the cluster says of itself, asked at whichever nodes answer."""
+"""The cluster's state, asked from any nodes that answer."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager

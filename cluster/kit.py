@@ -1,4 +1,4 @@
-"""What every node has at /opt/teracompra, put together in one folder.
+"""What every node has at /opt/teracompra, assembled in one folder.
 
     bin/        the programs of cluster/layout.py's parts: consul, nomad, fabio
     cache/      Cassandra's program files

@@ -1,4 +1,4 @@
-"""Allocations over the nodes evenly, again: they stay where they are when a node comes back."""
+"""Spreads allocations evenly over the nodes again: they don't move when a node comes back."""
 
 import time
 from collections import Counter

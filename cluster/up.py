@@ -1,4 +1,4 @@
-"""From nothing, or from what there is, to a cluster of which every part is well."""
+"""Starts what does not run yet, until every part of the cluster is well."""
 
 import platform
 import subprocess

@@ -1,4 +1,4 @@
-"""A Consul agent of its own, and receivers that it checks.
+"""A separate Consul agent, and receivers that it checks.
 
     with Consul(directory) as consul, Receiver(store, consul=consul.url) as receiver:
         consul.register("webhook-1", receiver.port)

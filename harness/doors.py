@@ -1,8 +1,8 @@
-"""What clients see at each node's door while something happens to a node.
+"""What clients see at each node's door (its Fabio) while something happens to a node.
 
-A generator for each door, so that every event has a door, and at an even rate, so that every event
-has a moment: that at which it was due. Or one generator that knows all doors, and leaves out one
-that does not answer, as a careful client would.
+There is a generator for each door, so every event has a door, and an even rate, so every event has
+a moment when it was due. Or there is one generator that knows all doors, and leaves out one that
+does not answer, as a careful client would.
 
     with Doors(tmp_path, keep_alive=False) as doors:
         ...

@@ -8,8 +8,8 @@
         ring.start_node(2)
         ring.wait_up()
 
-Nodes are numbered from 1; node n is 192.168.56.1n, reached from the host's own network. All of it
-goes when the process that made it goes, whichever way.
+Nodes are numbered from 1; node n is 192.168.56.1n, reached from the host's own network. The whole
+ring ends with the process that made it, however that ends.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""How a run goes, on stderr: a few lines, redrawn, on a terminal; elsewhere a line every 10 s."""
+"""Shows a run on stderr: a few lines, redrawn on a terminal; elsewhere a line every 10 s."""
 
 import shutil
 import sys

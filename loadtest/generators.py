@@ -1,4 +1,4 @@
-"""TGIBF in processes of its own: what it sends, it writes down, in a ledger and in a series."""
+"""TGIBF in separate processes: it records what it sends in a ledger and in a series."""
 
 import json
 import signal

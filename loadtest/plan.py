@@ -1,4 +1,4 @@
-"""What is to be done."""
+"""The plan of a run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """What is kept of a run: `report.json`. Everything else in a report is made from it.
 
-Times are Unix times in seconds; what is measured over a time has it in `seconds`.
+Times are Unix times in seconds. Figures measured over a time have its length in `seconds`.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does Cassandra take clients on this node's eth1? For Consul's check: 0 for yes, 2 for no."""
+"""Does Cassandra accept clients on this node's eth1? For Consul's check: 0 for yes, 2 for no."""
 
 import argparse
 import socket

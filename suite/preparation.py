@@ -1,7 +1,7 @@
-"""What tests need, brought while the quick ones run: Debian packages, the servers' programs.
+"""What tests need, installed while the quick ones run: Debian packages, the servers' programs.
 
-It goes on in the background, at the lowest priority, and ends with this process. Only a package
-manager is never cut short: half an installation is worse than a late end.
+This happens in the background, at the lowest priority, and ends with this process. Only a package
+manager is never interrupted: half an installation is worse than a late end.
 """
 
 import subprocess

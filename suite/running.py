@@ -1,4 +1,4 @@
-"""Runs the stages of a suite: a pytest for each, and at the end what came of them."""
+"""Runs the stages of a suite, each in a pytest, and then prints the results."""
 
 import os
 import shutil

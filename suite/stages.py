@@ -1,7 +1,7 @@
 """The stages of `scripts/test`, quickest first, and which tests are in which.
 
 A test belongs to the last stage that one of its fixtures or marks names; without any, to the stage
-that has its folder. So each test is in exactly one stage. A pytest of its own runs each stage.
+that has its folder. So each test is in exactly one stage. A separate pytest runs each stage.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

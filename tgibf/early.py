@@ -1,4 +1,4 @@
-"""How the process begins and ends, whatever it was started with and whoever reads its output."""
+"""How the process begins and ends, however it was started and whoever reads its output."""
 
 import errno
 import os

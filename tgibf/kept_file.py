@@ -1,4 +1,4 @@
-"""A file that a run writes from its beginning to its end, and that others may get at meanwhile."""
+"""A file that a run writes from its beginning to its end, and that others may change meanwhile."""
 
 import os
 import stat

@@ -1,8 +1,8 @@
 """The ledger: a file with one line, `<id> <outcome>`, for every event that was started.
 
 A run begins with the line `# run <name> begins` and ends with `# run <name> is whole`. Without the
-second one it does not name every event: its disk was full, or its generator was killed. The same
-holds without the first one: it was cut.
+second line it does not name every event: its disk was full, or its generator was killed. Without
+the first line it was cut.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Sends events and books what becomes of each: the part that every mode shares."""
+"""Sends events and records the outcome of each: the part that every mode shares."""
 
 from collections.abc import Callable
 from time import monotonic

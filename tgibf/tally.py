@@ -1,4 +1,4 @@
-"""Counts what was sent and what became of it."""
+"""Counts what was sent, by outcome."""
 
 from collections import Counter
 from dataclasses import dataclass

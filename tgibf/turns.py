@@ -1,4 +1,4 @@
-"""Whose turn it is: each endpoint after the other, less those that don't answer."""
+"""Whose turn it is: each endpoint after the other, without those that don't answer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

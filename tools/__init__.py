@@ -1,6 +1,6 @@
 """What the scripts share. Standard library only: it runs before anything is installed.
 
-Every script imports something of it first, and so ends here where Python is too old. For that, all
+Every script first imports something from it, and so ends here if Python is too old. For that, all
 of a script must parse under Python 3.6, and so must this file. The modules beside it need not.
 """
 

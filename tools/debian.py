@@ -1,4 +1,4 @@
-"""Debian packages, installed where they are missing and this user may install them."""
+"""Debian packages, installed if they are missing and this user may install them."""
 
 import os
 import shutil

@@ -1,7 +1,7 @@
-"""How a script begins and ends: stopped at any moment, whoever reads its output, full disks.
+"""How a script begins and ends: stopped at any moment, with any reader, on a full disk.
 
-A script imports this before anything else: what it imports then may take a while, in which a stop
-is heard all the same.
+A script imports this before anything else: later imports may take a while, and a stop must work
+during that time, too.
 """
 
 import errno

@@ -1,9 +1,9 @@
 """Which allocations are alive, and how fast each of them receives.
 
-Consul says who is alive: the instances of the service whose checks pass. Each of those says at
-`GET /allocation` how fast it receives. So whichever allocation is asked for the list answers with
-all of them. Nothing is sent unless somebody asks, and however many ask, a list is made once a
-second at most.
+Consul says which are alive: the instances of the service whose checks pass. Each of these answers
+`GET /allocation` with its rate. So any allocation that is asked for the list can return all of
+them. Nothing is sent unless somebody asks, and a list is made at most once per second, however many
+ask.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""How many events came in: reads of the store, shared by those who ask at the same time."""
+"""How many events came in: reads of the store, shared by requests that arrive at the same time."""
 
 import asyncio
 from collections.abc import Mapping

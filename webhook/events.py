@@ -1,6 +1,6 @@
 """What an event is, and how the body of a POST becomes events.
 
-An event is any JSON object with a non-empty string `type`. Nothing else is asked of it: unknown
+An event is any JSON object with a non-empty string `type`. There are no other requirements: unknown
 fields and unknown types are kept, and the text of the object is stored as it came.
 """
 

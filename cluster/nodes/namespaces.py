@@ -1,7 +1,7 @@
-"""The nodes as namespaces: made, started, killed, found again by a later command.
+"""The nodes as namespaces: makes, starts, kills and finds them.
 
-What runs is recorded in the cluster's folder, by process number and by the time that the process
-began: a number alone may belong to somebody else by now.
+The cluster's folder records what runs, by process number and the time when the process began: the
+number alone may belong to another process by now.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Applies `cassandra/schema.cql`, again and again without harm, and its settings."""
+"""Applies `cassandra/schema.cql` and its settings; repeating that does no harm."""
 
 import os
 import re

@@ -1,6 +1,6 @@
-"""Which nodes answer this one: a datagram to each every 0.4 s, which it sends back.
+"""Which nodes answer this one: it sends each a datagram every 0.4 s, and the node returns it.
 
-A node that is without power, hangs, or is behind a broken network says nothing. One where nothing
+A node that has no power, hangs, or is behind a broken network sends nothing. A node where nothing
 listens says so by ICMP: its programs may have ended, but it is there.
 """
 

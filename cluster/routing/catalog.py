@@ -1,4 +1,4 @@
-"""The instances of the webhook and the nodes, as Consul has them."""
+"""The instances of the webhook and the nodes, according to Consul."""
 
 import threading
 import time

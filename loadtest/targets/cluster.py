@@ -1,4 +1,4 @@
-"""The cluster of three nodes, be they namespaces or virtual machines: the same addresses, jobs."""
+"""The cluster of three nodes: namespaces or virtual machines, with the same addresses and jobs."""
 
 import time
 from collections import Counter

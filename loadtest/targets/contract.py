@@ -1,4 +1,4 @@
-"""What the load test wants of whatever takes events."""
+"""What the load test needs from a target."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

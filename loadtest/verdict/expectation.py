@@ -1,17 +1,18 @@
 """What a count must be, from what was sent and from what is stored. Pure arithmetic.
 
-A count that was asked for while events were coming in is held within two bounds. All that was
-acknowledged a second before the question must be in it (on whichever allocation answered), and
-nothing that had not been sent yet when the answer came. What has left the window is taken off:
+A count that was read while events came in must lie between two bounds: at least the events
+acknowledged one second before it was asked for (at whichever allocation), at most the events sent
+by the time it came. Both are reduced by the events that have left the window:
 
     acknowledged by (asked - 1 s) - gone  <=  count - baseline  <=  possible by (answered) - gone
 
 `possible` are the events that were sent and not refused. `gone` are those received before the
-window's first second: the store's rows tell exactly how many. Without a store only the generators
-tell, within the bounds `acknowledged by (since - 2 s)` and `possible by (since + 2 s)`: an event is
-received after it is sent and before it is acknowledged, and the receiver's clock may differ.
+window's first second; the store's rows give the exact number. Without a store only the generators
+can tell, within the bounds `acknowledged by (since - 2 s)` and `possible by (since + 2 s)`: an
+event is received after it is sent and before it is acknowledged, and the receiver's clock may
+differ.
 
-`baseline` is what others had stored before the run, as far as it is still in the window.
+`baseline` is what others had stored before the run, if it is still in the window.
 """
 
 from bisect import bisect_left, bisect_right

@@ -1,4 +1,4 @@
-"""Questions over HTTP, each on a connection that is kept for the next one."""
+"""HTTP requests, each on a connection that is kept for the next one."""
 
 import json
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""The count, as anyone would ask for it: `GET /events/count` at each of the URLs in turn."""
+"""The count, as any client would read it: `GET /events/count` at each of the URLs in turn."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Something looked at once a second, in a thread of its own, so that nothing waits for it."""
+"""Samples something once per second in its own thread, so that nothing waits for it."""
 
 import threading
 import time

@@ -1,15 +1,15 @@
-"""One connection: what it owes to its requests, and how it ends.
+"""One connection: which answers it owes, and how it ends.
 
 Answers leave in the order of the requests (pipelining), whatever order they are ready in.
 
 The life of a connection: it reads until it must not serve another request (`_stopped`: the client
-or we said close, or the input is malformed), sends what it owes, and is closed. Where the client
-may still be sending, it lingers: a FIN at once, and what arrives is thrown away for a moment,
-because closing a socket with unread input would reset it and take the answer along.
+or we said close, or the input is malformed), sends the answers it owes, and is closed. If the
+client may still be sending, it lingers: it sends a FIN at once and discards what arrives for a
+moment. Closing a socket with unread input would reset it and destroy the answer.
 
-Nothing is closed under a request that may be on its way: whether for its age or for a drain, a
-kept-alive connection ends with an answer that says `Connection: close`. Without any request it ends
-when it has been idle for `idle_seconds`, or with the drain.
+A connection is never closed while a request may be on its way. Whether because of its age or a
+drain, a kept-alive connection ends with an answer that says `Connection: close`. Without any
+request it ends when it has been idle for `idle_seconds`, or with the drain.
 """
 
 import logging

@@ -1,7 +1,7 @@
-"""What the parts of a connection want of each other, so that none of them knows the whole.
+"""What the parts of a connection need from each other, so that none of them knows the whole.
 
 A parser tells `Requests` what it finds. A connection shares a `ServerState` with all others of its
-server, and knows no server. `webhook.http.exchange.Owner` is what an exchange wants.
+server, and knows no server. `webhook.http.exchange.Owner` is what an exchange needs.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """One request and its answer.
 
-A connection holds its exchanges in the order of their requests, and sends their output in that
+A connection keeps its exchanges in the order of their requests, and sends their output in that
 order. An exchange fills `output` and sets `done` when there is no more to come.
 """
 

@@ -1,4 +1,4 @@
-"""Compressed bodies (RFC 9110, 8.4.1), inflated as they come in, and never past a bound."""
+"""Compressed bodies (RFC 9110, 8.4.1), inflated as they come in, and never beyond a bound."""
 
 import zlib
 from http import HTTPStatus

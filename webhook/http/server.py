@@ -1,6 +1,6 @@
 """Accepts connections, as many as the open-files limit allows, and watches over them.
 
-Past the limit nothing is refused and nothing fails: new connections wait in the kernel's backlog
+Beyond the limit nothing is refused and nothing fails: new connections wait in the kernel's backlog
 until others are closed.
 """
 

@@ -1,10 +1,10 @@
-"""Keeps a ring connected, for as long as the receiver lives.
+"""Keeps the receiver connected to its ring for as long as it lives.
 
-The driver mends most of what happens: a node that restarts is connected again within seconds. What
-it never mends: a log-in that was refused once (a node that can't read its roles yet, a password
-that was changed for a moment), a name that could not be looked up, addresses that all changed. So
-where nodes stay without a connection although they could have one, another link is made from the
-settings. It takes the place of the one that there is only if it reaches more nodes.
+The driver repairs most failures: it reconnects within seconds to a node that restarts. It never
+recovers from a log-in that was refused once (by a node that can't read its roles yet, or because a
+password was changed for a moment), a name that could not be looked up, or a change of all
+addresses. So if nodes stay without a connection although they could have one, the keeper makes
+another link from the settings. It replaces the existing link only if it reaches more nodes.
 """
 
 import asyncio

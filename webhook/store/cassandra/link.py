@@ -1,8 +1,8 @@
-"""One connection with the ring: the driver's cluster and session, and what is prepared on them.
+"""One connection to the ring: the driver's cluster and session, and the prepared statements.
 
-A link is made whole or not at all. The driver reconnects to nodes by itself, but not for ever: a
-log-in that is refused once ends it for good, and names are looked up at the start only. So a link
-that has lost nodes is replaced by another one, made from the settings (`keeper`).
+A link is made completely or not at all. The driver reconnects to nodes by itself, but not forever:
+one refused log-in stops it for good, and names are looked up only at the start. So a link that has
+lost nodes is replaced by another one, made from the settings (`keeper`).
 """
 
 import socket

@@ -1,8 +1,8 @@
-"""Statements to the ring, for asyncio, over the link that there is at the moment.
+"""Statements to the ring, for asyncio, over the current link.
 
-The driver has an event loop of its own, on a thread of its own. A statement's end crosses over to
-ours once, whatever it carries. Errors come out as one of two kinds: the statement has certainly not
-been carried out (`StoreUnavailable`), or nobody can tell (`OutcomeUnknown`).
+The driver runs its own event loop on its own thread. The end of a statement crosses over to ours
+once, whatever it carries. Errors come out as one of two kinds: the statement has certainly not been
+carried out (`StoreUnavailable`), or nobody can tell (`OutcomeUnknown`).
 """
 
 import asyncio

@@ -1,13 +1,13 @@
 """Settling: give the last write of a dead lane as many copies as every other write has.
 
-A write reaches a quorum of nodes, or its lane repeats it. Where the receiver dies meanwhile, and
-with it the node that it had asked, the write may have reached one node only, and nobody repeats it.
-Whether a count has it then depends on which nodes are read.
+A write reaches a quorum of nodes, or its lane repeats it. If the receiver dies meanwhile together
+with the node that it had asked, the write may have reached only one node, and nobody repeats it.
+Then a count includes it or not, depending on the nodes that are read.
 
-It can only be the last write of a lane: those before it were acknowledged (rule 1 of `lane`). And
-the lane was never sealed (rules 4 and 5). So the last write of each lane that is still unsealed,
-when it should have been sealed for long, is read from *all* nodes and written again as it is: same
-cells, same timestamp (rule 3). It does no harm to a lane that still lives.
+Only the last write of a lane can be affected, because those before it were acknowledged (rule 1 of
+`lane`), and the lane was never sealed (rules 4 and 5). So for each lane that is still unsealed long
+after it should have been sealed, the last write is read from *all* nodes and written again
+unchanged: same cells, same timestamp (rule 3). This does no harm to a lane that still lives.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The ring as a store: connecting, sharing the lanes out, sealing what is left behind."""
+"""The ring as a store: connects, assigns lanes, and seals lanes that are left behind."""
 
 import asyncio
 import logging

@@ -1,13 +1,14 @@
-"""Looks at the ring every few seconds, off the path of events: its clocks, its copies.
+"""Checks the ring every few seconds, off the path of events: its clocks, its copies.
 
-The ring has clocks. A receiver whose own is wrong from its start sees nothing odd by itself, but
-its events are in nobody else's count, so its clock is compared with those of the nodes. Each node's
-is known to half of the time that its answer took. The middle one of them is the ring's: the node on
-the receiver's own machine may well be as wrong as the receiver.
+The ring has clocks. A receiver whose clock is wrong from the start notices nothing by itself, but
+no other receiver counts its events. So its clock is compared with those of the nodes. A node's
+clock is known to within half of the time that its answer took. The median of them is the ring's
+clock, because the node on the receiver's own machine may be as wrong as the receiver.
 
-The ring may be emptied, restored, or made again under the receiver, which remembers what it read
-and what its lanes hold. Each of these leaves a mark: when a node emptied a table last, a table's
-id, or its comment, which `scripts/cassandra reread` changes after a restore.
+The ring may be emptied, restored, or made again under the receiver, which remembers what it has
+read and what its lanes have written. Each of these leaves a mark: the time at which a node last
+emptied a table, a table's id, or its comment, which `scripts/cassandra reread` changes after a
+restore.
 """
 
 import asyncio

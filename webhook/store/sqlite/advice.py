@@ -1,4 +1,4 @@
-"""What to do about a store that can't be used, by the error that came of it."""
+"""What to do about a store that can't be used, according to the error."""
 
 import errno
 import os

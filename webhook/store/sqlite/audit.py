@@ -1,4 +1,4 @@
-"""Every stored event of a file, past the receiver. See `webhook.store.audit`."""
+"""Every stored event of a file, read without the receiver. See `webhook.store.audit`."""
 
 import sqlite3
 from collections.abc import Iterator

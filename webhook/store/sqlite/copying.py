@@ -1,8 +1,8 @@
-"""Copies a log that has become long into the store (SQLite: checkpoint), by the receiver itself.
+"""The receiver's own checkpoint: copies a log that has become long into the store.
 
-SQLite would do that along with a COMMIT. But a copy that falls between two looks at the files could
-account for whatever else was written to them meanwhile. So it is done here, after a COMMIT, with a
-look right before and one right after.
+SQLite would do that during a COMMIT. But a copy between two checks of the files could explain
+whatever else was written to them meanwhile. So it is done here, after a COMMIT, with a check right
+before and one right after.
 """
 
 import sqlite3

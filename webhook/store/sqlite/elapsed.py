@@ -1,10 +1,10 @@
-"""Which time expiry believes: the one that has passed, not the one that a clock shows.
+"""Which time expiry uses: the time that has passed, not the time that a clock shows.
 
-A clock may jump ahead by days for a moment, and a machine may boot in 1970 and be set right later.
-A store that believed the clock would delete what it has. So the time that expiry goes by runs with
-the monotonic clock and never faster. Where the wall clock is ahead of it, as after a jump or a
-night without a receiver, nothing more expires until the clock has kept step for an hour. Where the
-wall clock is behind, expiry goes by that one.
+A clock may jump ahead by days for a moment, and a machine may boot in 1970 and be corrected later.
+A store that believed the clock would delete its events. So the time for expiry runs with the
+monotonic clock and never faster. If the wall clock is ahead of it, as after a jump or a night
+without a receiver, nothing more expires until the clock has kept step for an hour. If the wall
+clock is behind, expiry uses the wall clock.
 """
 
 SLACK_SECONDS = 60.0

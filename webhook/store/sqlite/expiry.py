@@ -1,4 +1,4 @@
-"""Deletes the events that are past their retention, a few at a time, and their counts with them."""
+"""Deletes the events that are past their retention, a few at a time, together with their counts."""
 
 import logging
 import sqlite3

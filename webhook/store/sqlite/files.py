@@ -1,9 +1,9 @@
-"""Which files a SQLite store is, and whether those that were opened are still at their paths.
+"""Which files a SQLite store has, and whether the opened ones are still at their paths.
 
-A store is the file at its path and, as long as somebody has it open or after a crash, the log
-beside it (`-wal`) with its index (`-shm`). What was acknowledged last is in the log alone. SQLite
-keeps the files that it has opened, by their inodes, whatever becomes of their names: whoever moves,
-deletes or replaces one takes it away from everybody but the process that has it open.
+A store is the file at its path and, while somebody has it open or after a crash, the log beside it
+(`-wal`) with its index (`-shm`). The events acknowledged last are only in the log. SQLite keeps the
+files that it has opened, by their inodes, whatever happens to their names: whoever moves, deletes
+or replaces one takes it away from everybody but the process that has it open.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""Looks after a store's files as long as SQLite has them open.
+"""Watches a store's files while SQLite has them open.
 
-Nothing is acknowledged into a file that is no longer at its path: see `files`. From then on every
-write is refused, until the same file is back or another start. The same holds for one that was
-overwritten at its place: see `overwritten`.
+Nothing is acknowledged into a file that is no longer at its path (see `files`): every write is
+refused until the same file is back, or until another start. The same applies to a file that was
+overwritten in place (see `overwritten`).
 """
 
 import ctypes

@@ -1,9 +1,9 @@
 """What the index of a store's log says: how long the log is, and how much of it was copied.
 
-With a log (WAL mode) SQLite writes to the store's file only when it copies the log into it. How far
-it means to come it says in the log's index, the `-shm` file, before; how far it came, after. Every
-connection does, that of a shell too. A log that was copied as a whole and is read by nobody begins
-anew with the next write: from its first page on, with another pair of salts.
+With a log (WAL mode) SQLite writes to the store's file only when it copies the log into it. It
+records in the log's index, the `-shm` file, how far it intends to copy, and afterwards how far it
+came. Every connection does so, including a shell's. A log that was copied completely and that
+nobody reads starts again with the next write: from its first page, with another pair of salts.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The file beside a store by which one process has it, and what that one has noted of the store."""
+"""The file beside a store by which one process has it, with that process's note on the store."""
 
 import fcntl
 import os

@@ -1,6 +1,6 @@
-"""A log beside a store that is not open: whether it belongs to that store.
+"""Whether the log beside a store that is not open belongs to that store.
 
-SQLite deletes a log that has no store, and applies one to whatever store it finds beside it.
+SQLite deletes a log without a store, and applies a log to whatever store it finds beside it.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Whether somebody else has written into a store's files at their places, as `cp` over them does.
+"""Whether somebody else has overwritten a store's files in place, for example with `cp`.
 
 SQLite writes to the store's file only when it copies the log into it, and says so in the log's
-index: see `index`. So a store's file that changed while its index did not was written by something
-that is not SQLite.
+index (see `index`). So if a store's file has changed and its index has not, something other than
+SQLite wrote it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The store as the receiver uses it: all parts of it, and the threads that they run on."""
+"""The store as the receiver uses it: all its parts, and the threads that they run on."""
 
 import asyncio
 import sqlite3
