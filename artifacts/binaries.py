@@ -121,7 +121,7 @@ BINARIES = {binary.name: binary for binary in (NOMAD, CONSUL, FABIO)}
 def provide_binary(name: str, arch: str | None = None) -> Path:
     """The program `name` for this machine or for `arch`, such as arm64 or aarch64.
 
-    It is fetched or built if need be. Ends the script with advice where it can't be had.
+    It is fetched or built if need be. Ends the script with advice if it is not available.
     """
     return provide(BINARIES[name], architecture(arch))
 

@@ -38,7 +38,7 @@ def cache() -> Path:
 def provide_cassandra(url: str = ARCHIVE_URL, checksum: str = ARCHIVE_SHA256) -> Path:
     """The folder of Cassandra's jars, fetched if need be and checked.
 
-    Ends the script with advice where it can't be had. A file with another checksum than expected
+    Ends the script with advice if it is not available. A file with another checksum than expected
     always ends it.
     """
     home = cache()

@@ -14,7 +14,7 @@ SHOW_EVERY_SECONDS = 2.0
 
 
 class FetchError(Exception):
-    """It could not be had; the message says from where and why."""
+    """A file could not be fetched; the message says from where and why."""
 
 
 class ChecksumError(FetchError):

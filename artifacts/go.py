@@ -63,7 +63,7 @@ class Go:
 
 
 def architecture(name: str | None = None) -> str:
-    """Go's name of an architecture, of this machine's unless told otherwise."""
+    """Go's name of an architecture, by default this machine's."""
     name = name or platform.machine()
     return ARCHITECTURES.get(name, name)
 

@@ -54,7 +54,7 @@ def provide_packages(requirements: str, python: str, arch: str) -> Path:
 def lock_for(python: str, lock: str) -> str:
     """The requirements in `lock` that are for this Python, without their conditions.
 
-    pip would hold the conditions against the Python that it runs on itself.
+    pip would check the conditions against the Python that it runs on itself.
     """
     kept = []
     for requirement in re.split(r"\n(?=\w)", lock):

@@ -146,7 +146,7 @@ def measure_once(urls: Sequence[str], load: Load, seconds: int) -> Run:
 def scale(count: int) -> list[str]:
     """Have so many allocations; their addresses once all are passing, and the others have ended."""
 
-    def scaled() -> bool:  # refused while a deployment goes on
+    def scaled() -> bool:  # refused during a deployment
         command = [str(KIT / "bin" / "nomad"), "job", "scale", "-detach"]
         command += [f"-address={NODES[0].url(NOMAD_PORT)}", "webhook", str(count)]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -13,7 +13,7 @@ PEERS = Path(__file__).with_name("peers")
 
 
 class NotHere(Exception):  # noqa: N818 - no error: the others are measured without it
-    """A peer can't be had; the message says why."""
+    """A peer is not available; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ def takes_events(url: str) -> bool:
 def pressed(url: str, load: Load, seconds: int) -> Driven:
     """As much as it takes: each connection sends its next event when the last was answered."""
     measured = wrk.run(url, load, seconds)
-    # wrk goes on for a little longer than told, so at least this many were answered.
+    # wrk runs a little longer than asked, so at least this many were answered.
     answered = int(measured.per_second * seconds)
     nan = float("nan")
     return Driven(measured.per_second, answered, measured.errors, nan, measured.p99_ms)

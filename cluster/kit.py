@@ -45,7 +45,7 @@ def fill(kit: Path, arch: str, python: str) -> str:
 
 
 def add_release(kit: Path, version: str | None, arch: str, python: str) -> str:
-    """Add the release `version` of the checkout, its own unless told otherwise; the version."""
+    """Add the release `version` of the checkout, by default its own; the version."""
     release = provide_release(version, python, arch)
     name = version or release.name.partition("-cp")[0]
     mirror(release, kit / "releases" / name)

@@ -127,7 +127,7 @@ def all_is_well(health: Health, found: Iterable[str]) -> bool:
 
 
 def is_ready(health: Health) -> bool:
-    """Whether events are taken, and whoever scales a job now is not told to come back later."""
+    """Whether events are taken, and a job can be scaled now."""
     return WEBHOOK not in health.deploying and traffic_is_taken(health)
 
 

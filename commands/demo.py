@@ -130,7 +130,7 @@ def _output(command: list[str], ledger: Path) -> str:
 
 
 def _interrupt(generator: subprocess.Popen[str], ledger: Path) -> None:
-    """Ctrl-C for whoever hears it: while Python itself starts, it would be a traceback."""
+    """Pass Ctrl-C on; while Python itself starts, it would cause a traceback."""
     generator.send_signal(signal.SIGINT if ledger.exists() else signal.SIGTERM)
 
 

@@ -39,7 +39,7 @@ def main() -> int:
     except StoreError as error:
         fail(str(error))
     for path in aside:
-        say(f"what there was is in {path}")
+        say(f"the old file is now {path}")
     print(f"{arguments.store} is in order; start the receiver")
     return 0
 

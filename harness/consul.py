@@ -26,7 +26,7 @@ ATTEMPTS = 3
 class Consul:
     """An agent on ports of 127.0.0.1 that were free, from `with` until its end.
 
-    With a `token` nothing is to be had from it without that one. Its log is `consul.log` in
+    With a `token`, it answers nothing without it. Its log is `consul.log` in
     `directory`.
     """
 

@@ -59,7 +59,7 @@ SHORT_LIVED = (*QUICK, "-XX:TieredStopAtLevel=1")
 
 
 class RingError(Exception):
-    """A ring does not do as it is told; the message has the end of a node's log."""
+    """A ring does not behave as asked; the message has the end of a node's log."""
 
 
 class NoRingError(Exception):
@@ -348,7 +348,7 @@ class Ring:
     def apply_schema(
         self, keyspace: str = "teracompra", *, replication: int | None = None, **settings: int
     ) -> None:
-        """Make the tables in `keyspace`, with as many replicas as nodes unless told otherwise."""
+        """Make the tables in `keyspace`, by default with as many replicas as nodes."""
         schema = Schema(keyspace, replication or len(self.nodes), **settings)
         with self.session() as session:
             apply_schema(session, schema)
@@ -400,7 +400,7 @@ class Ring:
 
 @contextmanager
 def _lock(seconds: float) -> Iterator[None]:
-    """The right to the one set of addresses; the kernel takes it back from whoever ends."""
+    """The right to the one set of addresses; the kernel takes it back when its process ends."""
     with socket.socket(socket.AF_UNIX) as lock:
         deadline = time.monotonic() + seconds
         holder = 0

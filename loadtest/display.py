@@ -40,7 +40,7 @@ class Display:
         self._told: set[str] = set()
 
     def show(self, state: State) -> None:
-        """Show a state, if it is time to. Where it can't be shown the run goes on all the same."""
+        """Show a state, if it is time to. If it can't be shown, the run continues all the same."""
         with suppress(OSError):
             self._show(state)
 

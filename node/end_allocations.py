@@ -22,7 +22,7 @@ from cluster.linux.namespace import children, signal_process
 
 NOMAD = Path("/opt/teracompra/bin/nomad")
 NOTICE_SECONDS = 5.0  # shutdown_delay in webhook.nomad
-DRAIN_SECONDS = 30.0  # a webhook takes up to 20, Fabio 25: what is open goes on as long
+DRAIN_SECONDS = 30.0  # a webhook takes up to 20, Fabio 25
 SERVICES = "_nomad-task-"  # what Nomad's names for services of allocations begin with
 
 

@@ -52,7 +52,7 @@ class Preparation:
         self._log.close()
 
     def failures(self) -> list[str]:
-        """What could not be had since the last call, in words."""
+        """What could not be installed since the last call, in words."""
         new, self._failures = self._failures, []
         return new
 
@@ -61,7 +61,7 @@ class Preparation:
         self._await(self._installed, "Debian packages")
 
     def await_servers(self) -> None:
-        """Return when the servers' programs are there, or can't be had."""
+        """Return when the servers' programs are ready, or unavailable."""
         self._await(self._brought, "the servers' programs")
 
     def _await(self, event: threading.Event, what: str) -> None:

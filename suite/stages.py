@@ -179,7 +179,7 @@ def on_other_python(version: str, interpreter: str) -> Stage:
 
 @dataclass(frozen=True)
 class Suite:
-    """Stages under one name, and what pytest is told besides."""
+    """Stages under one name, with more arguments for pytest."""
 
     meaning: str
     stages: tuple[str, ...]

@@ -189,7 +189,7 @@ def await_end(machine: Namespaces) -> None:
 
 
 class Bridge(Namespaces):
-    """What a switch is, whoever keeps it: a bridge that machines are plugged into."""
+    """A switch, whoever owns it: a bridge that connects machines."""
 
     def build(self) -> None:
         """Make the bridge. Raises NamespaceError."""

@@ -165,7 +165,7 @@ def enter_driver() -> None:
 
 
 def run_cqlsh(arguments: list[str]) -> None:
-    """Become cqlsh, at the first node unless told otherwise."""
+    """Become cqlsh, by default at the first node."""
     beside = f"{Path(sys.executable).parent}:{VENV / 'bin'}:{os.environ.get('PATH', '')}"
     command = shutil.which("cqlsh", path=beside)
     if command is None:

@@ -179,7 +179,7 @@ def empty_at(hosts: Sequence[str], keyspace: str) -> str:
     """
     schema = Schema(keyspace)
     with _session(hosts) as session:
-        for table in ("events", "lanes"):  # what is listed last is listed anew: see Lane.recount
+        for table in ("events", "lanes"):  # what is listed last is listed again: see Lane.recount
             session.execute(f"TRUNCATE {schema.keyspace}.{table}", timeout=TRUNCATE_SECONDS)
     return (
         f"{keyspace} is empty. Each node has kept a snapshot, which takes its room on the disk "

@@ -12,7 +12,7 @@ BEAT_SECONDS = 0.4
 MISSED = 5
 """So many beats without an answer, one after the other, and a node is silent.
 
-Beats are counted, and not seconds: whoever was itself held up for a while blames nobody for it.
+It counts beats, not seconds: a node that was itself held up for a while blames no other.
 """
 
 

@@ -32,7 +32,7 @@ class Memory:
 
     A server that was started a moment ago answers with what was on its disk: nothing, or the
     services of an hour ago. Its index, which counts the cluster's changes, tells. Where that stays
-    behind for long, the cluster was restored from a backup, or began anew.
+    behind for long, the cluster was restored from a backup, or started again.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

@@ -15,7 +15,7 @@ SETTLE_SECONDS = 2.0
 """After the window has passed, and before the load's end: the plateau is what lies between."""
 MOST_SLICES = 240
 SHORTEST_SECONDS = 0.5
-"""The last line of a series may be of a few milliseconds: no rate is to be had from these."""
+"""The last line of a series may cover a few milliseconds: too short for a rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def peak(record: Record) -> int:
 def bytes_per_event(record: Record) -> float | None:
     """On the wire, there and back, by acknowledged event; None where it is not known.
 
-    All that went through the interface while events did, whoever it was for.
+    Everything that passed the interface during the load, for any process.
     """
     acked = totals(record)["acked"]
     loopback = record.target.interface == "lo"  # what is sent there is received there

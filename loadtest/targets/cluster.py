@@ -58,7 +58,7 @@ class ClusterTarget(Target):
         ]
 
     def scale(self, count: int) -> bool:
-        # Nomad refuses while a deployment goes on; the caller asks again.
+        # Nomad refuses during a deployment; the caller asks again.
         wish = {"Count": count, "Target": {"Group": WEBHOOK}, "Message": "load test"}
         return (
             ask_nomad(lambda client: client.job.request(WEBHOOK, "scale", json=wish, method="post"))
@@ -72,7 +72,7 @@ def _scale_status(client: Any) -> Any:
 
 
 def _store() -> str:
-    """The store that the job itself is told."""
+    """The store in the job's own settings."""
 
     def ask(client: Any) -> str:
         group = client.job.get_job(WEBHOOK)["TaskGroups"][0]

@@ -44,7 +44,7 @@ class Growth:
         return self._totals[-1]
 
     def at_least(self, moment: float) -> int:
-        """What it had certainly grown to by then: steps are told at their ends."""
+        """What it had certainly grown to by then: steps are recorded at their ends."""
         return self._totals[bisect_right(self._moments, moment)]
 
     def at_most(self, moment: float) -> int:

@@ -161,7 +161,7 @@ def judge_counts(
 
 
 def judge_again(record: Record, directory: Path, store: str, told: Told) -> None:
-    """Judge a finished run anew, into its record. Raises NotToBeJudgedError, StartError."""
+    """Judge a finished run again, into its record. Raises NotToBeJudgedError, StartError."""
     files = [directory / generator.ledger for generator in record.generators]
     ledger, received = judge_ledger(files, store, record.began, told)
     counts = record.verdict.counts

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 class NoAnswerError(Exception):
-    """There was no answer 200; the message says what there was."""
+    """There was no answer 200; the message says what came instead."""
 
 
 class Client:

@@ -311,7 +311,7 @@ class Connection:
         """Close or refuse what has taken too long; the server calls it twice a second."""
         allowed = self._state.limits.request_seconds
         since = self._parser.receiving_since
-        if since is not None and not self._reading:  # for lack of room: it can't go on
+        if since is not None and not self._reading:  # for lack of room: it can't continue
             self._parser.receiving_since = now
         if self._linger_until:
             if now >= self._linger_until:
@@ -330,7 +330,7 @@ class Connection:
         """How long the connection may be quiet.
 
         Neither its age nor a drain makes that shorter: a request may be on its way, and a close
-        would meet it. A connection that must end is told so with its next answer.
+        would meet it. A connection that must end learns it with its next answer.
         """
         if self._exchanges:
             return UNANSWERED_SECONDS

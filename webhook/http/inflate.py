@@ -15,7 +15,7 @@ _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 class Inflater:
     """Inflates one body of at most `most` bytes; `name` is the coding, as the header has it.
 
-    Raises Problem: 415 for another coding, 400 for what is no such data, 413 past the bounds.
+    Raises Problem: 415 for another coding, 400 for data of another kind, 413 beyond the bounds.
     """
 
     def __init__(self, name: bytes, most: int) -> None:

@@ -26,7 +26,7 @@ class Store(Protocol):
     """How many writes may be in flight at once."""
 
     group_seconds: int
-    """A write holds events of one span of so many seconds, by receipt; 0 for no such bound."""
+    """A write has events of one span of so many seconds of receipt; 0 means no such bound."""
 
     @property
     def reads(self) -> int:

@@ -66,7 +66,7 @@ class Keeper:
         if now < self._attempt_at or not (gone or blind):
             return
         if not blind and link.connected() and not await self._some_answer(lost):
-            self._attempt_at = now + LOST_SECONDS  # dead nodes are no reason to begin anew
+            self._attempt_at = now + LOST_SECONDS  # dead nodes are no reason to start again
             return
         await self._renew(link, lost, blind)
 
@@ -105,7 +105,7 @@ class Keeper:
         if after > before or (blind and after == before):
             self._ring.use(other)
             log.warning(
-                "connected to the ring anew: to %d of its nodes (%s), where the driver had kept %d",
+                "connected to the ring again: to %d of its nodes (%s); the driver had kept %d",
                 after,
                 ", ".join(sorted(str(host.address) for host in other.connected())),
                 before,

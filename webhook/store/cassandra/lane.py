@@ -45,7 +45,7 @@ MINUTE = 60
 JOINED_SECONDS = 60  # after its end no lane joins a minute any more
 SEAL_AFTER_SECONDS = 20  # of its minute's end an idle lane is sealed: no event of it can still come
 PROBE_TTL_SECONDS = 60
-PARTITION_EVENTS = 100_000  # past these the lane goes on under a new id
+PARTITION_EVENTS = 100_000  # beyond these the lane continues under a new id
 PARTITION_BYTES = 32 << 20
 # What a node takes in one message: a 40th of its heap of 512 MB, 12.8 MiB, less some for the rest.
 LARGEST_WRITE_BYTES = 12 << 20

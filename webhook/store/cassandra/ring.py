@@ -65,7 +65,7 @@ class Ring:
     def use(self, link: Link) -> None:
         """Send statements over `link` from now on; the one before is closed by `close_former`.
 
-        What is under way goes on over the one before, and fails with it: as a write of unknown
+        What is under way continues over the old one, and fails with it: as a write of unknown
         outcome, which its lane repeats, the same, over this one.
         """
         if self.link is not None:

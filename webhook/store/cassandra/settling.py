@@ -41,7 +41,7 @@ SELECT_LAST = (
 
 
 class Settler:
-    """Settles the lanes that it is told of, each once at every age of `AFTER_SECONDS`."""
+    """Settles the lanes that it is given, each once at every age of `AFTER_SECONDS`."""
 
     def __init__(self, ring: Ring, now: Callable[[], float] = time.time) -> None:
         self._ring = ring
@@ -51,7 +51,7 @@ class Settler:
         self._not_before = 0.0
 
     def forget(self) -> None:
-        """Settle everything anew: the tables are not what they were."""
+        """Settle everything again: the tables have changed."""
         self._settled = {}
 
     async def settle(self, unsealed: Iterable[tuple[int, Any]]) -> None:
@@ -80,7 +80,7 @@ class Settler:
         values = [encode_int(minute), lane]
         for row in await self._ring.execute(SELECT_LAST, values, every_copy=True):
             if row.events is None or row.written != row.counted:
-                continue  # none was written, or the lane was counted anew (rule 6)
+                continue  # none was written, or the lane was counted again (rule 6)
             values += [
                 encode_int(row.seq),
                 encode_counts(decode_counts(row.counts)),

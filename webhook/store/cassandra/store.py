@@ -92,7 +92,7 @@ class CassandraStore:
     async def _insist(self, lane: Lane, batch: Sequence[Event]) -> None:
         """Write, and again if the ring says no for a moment, as while one of its nodes restarts.
 
-        Not where it said no to the write before: in an outage clients are told at once.
+        But not if it refused the write before: in an outage clients get the refusal at once.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:

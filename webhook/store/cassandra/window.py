@@ -46,7 +46,7 @@ class WindowReader:
         """Statements sent so far in order to count."""
 
     def forget(self) -> None:
-        """Read everything anew from now on."""
+        """Read everything again from now on."""
         self._minutes = {}
 
     def unsealed(self) -> list[tuple[int, Any]]:

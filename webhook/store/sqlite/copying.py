@@ -32,7 +32,7 @@ class Copying:
     def after_commit(self, db: sqlite3.Connection) -> None:
         """Copy the log if it is long.
 
-        If it has just begun anew, look: with its second COMMIT nobody could tell any more whether
+        If it has just started again, check: after its second COMMIT nobody could tell whether
         the old one was copied once again.
         """
         index = self._guard.index()
@@ -43,7 +43,7 @@ class Copying:
             return
         salts, at = self._copied
         if index is not None and index.salts == salts and time.monotonic() < at + LOOK_SECONDS:
-            return  # the log went on: somebody reads it, or the disk is full
+            return  # the log continued: somebody reads it, or the disk is full
         self._guard.look()
         if not self._guard.changed:
             with suppress(sqlite3.Error):  # a full disk: the log stays, and is copied later

@@ -45,7 +45,7 @@ def inode(path: Path) -> int:
 
 @dataclass(frozen=True)
 class OpenFiles:
-    """The files that were opened, to be held against what is at their paths now."""
+    """The opened files, to compare with what is at their paths now."""
 
     path: Path
     identities: tuple[tuple[str, tuple[int, int]], ...]

@@ -28,7 +28,7 @@ class Index(NamedTuple):
     frames: int
     """Pages that the log holds."""
     salts: bytes
-    """Another pair each time that the log begins anew."""
+    """Another pair each time the log starts again."""
     copied: int
     """Of the frames, those that are in the store's file too."""
     to_be_copied: int

@@ -32,6 +32,6 @@ def orphaned_log(path: Path, before: Note, counter: int) -> str | None:
     if counter < before.counter:
         return (
             f"{path} was overwritten by an older copy: {log} belongs to what was there before, and "
-            f"would damage it. To go on from the copy, move {log.name} and {path.name}-shm away"
+            f"would damage it. To continue from the copy, move {log.name} and {path.name}-shm away"
         )
     return None

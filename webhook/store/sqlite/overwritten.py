@@ -27,7 +27,7 @@ class Contents:
     first_page: bytes
     index: Index
     log_salts: bytes
-    """As the log itself has them; another pair each time that it begins anew."""
+    """As in the log itself; another pair each time it starts again."""
     last_frame: bytes
     """The head of the log's last frame, as its index has it; empty where it has none."""
     last_frame_before: bytes
