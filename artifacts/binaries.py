@@ -164,7 +164,7 @@ def cached(binary: Binary) -> Path | None:
 
 
 def _verify(home: Path, name: str) -> None:
-    """Hold the program against the checksum in its record. Raises ChecksumError."""
+    """Check the program against the checksum in its record. Raises ChecksumError."""
     try:
         expected = json.loads((home / RECORD).read_text())["files_sha256"]
         whole = digest(home, [home / name]) == expected

@@ -101,7 +101,7 @@ MS_REC_PRIVATE = 0x4000 | 0x40000
 
 
 class BoxError(Exception):
-    """It could not be made; the message says why."""
+    """The box could not be made; the message says why."""
 
 
 def provide_box() -> Path:
@@ -155,7 +155,7 @@ def _make_disk(raw: Path, root: Path) -> None:
 
 
 def _unshare_mounts() -> None:
-    """Go on in a mount namespace of this process's own."""
+    """Continue in a mount namespace of this process only."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC_PRIVATE, None):
         raise BoxError(f"no mounts of its own: {os.strerror(ctypes.get_errno())}")

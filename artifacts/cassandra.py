@@ -122,7 +122,7 @@ def _from_maven(target: Path) -> None:
 
 
 def verify(directory: Path, sums: Path) -> None:
-    """Hold the files of `directory` against the list `sums`. Raises ChecksumError."""
+    """Check the files of `directory` against the list `sums`. Raises ChecksumError."""
     lines = [line.split() for line in sums.read_text().splitlines()]
     expected = {name: checksum for checksum, name in lines}
     present = {path.name for path in directory.glob("*")}

@@ -18,7 +18,7 @@ class FetchError(Exception):
 
 
 class ChecksumError(FetchError):
-    """It is not the file that the project names. Another source must not stand in silently."""
+    """The file is not the one that the project names. No other source may replace it silently."""
 
 
 def sha256(path: Path) -> str:

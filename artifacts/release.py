@@ -118,7 +118,7 @@ def _interpreter(python: str) -> str | None:
 
 
 def _commit() -> dict[str, Any]:
-    """What git says of the sources; None where it says nothing."""
+    """What git says about the sources; None if it says nothing."""
     changes = _git("status", "--porcelain", "--", *NAMES, str(lock_file(REQUIREMENTS)))
     return {
         "commit": _git("rev-parse", "HEAD"),

@@ -41,7 +41,7 @@ RING_WAIT_SECONDS = 600.0  # another ring on this machine may be in use
 
 OUR_KEYSPACE = "bench"
 PEERS_KEYSPACE = "bench_peers"
-# In buckets: at thousands of events/s a partition a minute would be hot, and too large.
+# In buckets: at thousands of events/s one partition per minute would be hot, and too large.
 PEERS_TABLE = """
 CREATE TABLE events (
   minute int, bucket int, id timeuuid, received_at timestamp, type text, call_id text, body text,
@@ -60,9 +60,9 @@ class Run:
     p99_ms: float
     errors: int
     receiver_us: float
-    """CPU time of its process by stored event, in microseconds."""
+    """CPU time of its process per stored event, in microseconds."""
     ring_us: float
-    """CPU time of Cassandra by stored event, in microseconds."""
+    """CPU time of Cassandra per stored event, in microseconds."""
 
     @property
     def total_us(self) -> float:
@@ -207,7 +207,7 @@ class Results:
         return table(header, rows)
 
     def cpu(self) -> str:
-        """Microseconds an event, of the subject and of Cassandra."""
+        """Microseconds per event, of the subject and of Cassandra."""
         header = ["load", "", "itself", "Cassandra", "together", "receiver / it"]
         rows = []
         for load in (*(load.name for load in LOADS), STEADY):

@@ -45,7 +45,7 @@ def fault(name: str) -> Fault:
 
 
 def _processes(node: Node) -> Iterator[int]:
-    """Every process of the node, its allocations' too, which have their own process numbers."""
+    """Every process of the node, including its allocations', which have separate numbers."""
     network = Path(f"/proc/{namespaces.machine(node).pid}/ns/net").readlink()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

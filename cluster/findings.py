@@ -28,7 +28,7 @@ class Placed:
 
 @dataclass(slots=True)
 class Facts:
-    """What the parts say beside `Health`. What nobody could be asked about is missing."""
+    """What the parts say, apart from `Health`. What nobody could answer is missing."""
 
     views: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """By node: what its routes program sees (cluster/routing)."""
@@ -73,7 +73,7 @@ def findings(health: Health, facts: Facts, running: Iterable[str]) -> list[str]:
 
 
 def urgent(found: Iterable[str]) -> list[str]:
-    """Those of the findings that are a fault, and not a matter of taste."""
+    """The findings that are faults, not matters of taste."""
     return [line for line in found if UNEVEN not in line]
 
 

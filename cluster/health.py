@@ -33,7 +33,7 @@ class Instance:
 
 @dataclass(slots=True)
 class Health:
-    """The state of all parts; what nobody could be asked about is missing."""
+    """The state of all parts; what nobody could answer is missing."""
 
     members: set[str] = field(default_factory=set)
     """Nodes whose Consul agents are alive."""

@@ -87,7 +87,7 @@ def nomad(*arguments: str) -> str:
 
 
 def client_id(node: Node) -> str:
-    """By which Nomad knows the node's client; it is another one after its disk was lost."""
+    """Nomad's id of the node's client; after a lost disk it is another one."""
 
     def question(client: Any) -> str | None:
         found = [one for one in client.nodes.get_nodes() if one["Name"] == node.name]
@@ -100,7 +100,7 @@ def client_id(node: Node) -> str:
 
 
 def run_again_if_given_up(name: str, *options: str) -> None:
-    """Run a job again of which nothing runs, and for which Nomad does nothing any more.
+    """Run a job again if nothing of it runs and Nomad does nothing more for it.
 
     So it is where the first deployment failed, as on machines that are slow to begin with: what is
     missing is not placed any more. Raises ClusterError.

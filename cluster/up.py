@@ -53,7 +53,7 @@ def up() -> None:
 
 
 def run_jobs(kind: NodeKind, display: Display) -> None:
-    """From nodes that have started to events that are taken. Raises ClusterError."""
+    """From started nodes to a webhook that takes events. Raises ClusterError."""
     _wait(kind, display, servers_are_well, "Consul, Nomad and Cassandra")
     say("applying the schema")
     _apply_schema(kind)
@@ -122,7 +122,7 @@ def traffic_is_taken(health: Health) -> bool:
 
 
 def all_is_well(health: Health, found: Iterable[str]) -> bool:
-    """Whether every part is well, and nothing that was found is a fault."""
+    """Whether every part is well, and no finding is a fault."""
     return not urgent(found) and servers_are_well(health) and traffic_is_taken(health)
 
 

@@ -31,7 +31,7 @@ class State:
 
 
 class Display:
-    """Shows states as they come, often; `close` leaves the last one standing."""
+    """Shows states as they arrive, often; `close` keeps the last one on the terminal."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()

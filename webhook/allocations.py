@@ -29,7 +29,7 @@ _OF_NOMAD = re.compile(r"_nomad-task-([0-9a-f]{8})-")
 
 
 class ThisAllocation(msgspec.Struct, frozen=True):
-    """What an allocation says of itself alone."""
+    """What an allocation reports about itself."""
 
     id: str
     node: str
@@ -94,7 +94,7 @@ class Catalog:
     """
 
     def __init__(self, host: str, port: int, token: str, service: str) -> None:
-        # Here, so that who has no Consul need not load its client.
+        # Imported here, so that nobody loads the client without a Consul.
         from consul import Consul, ConsulException
         from consul.callback import CB
 
@@ -109,7 +109,7 @@ class Catalog:
         self._thread = ThreadPoolExecutor(1, "consul")
 
     async def alive(self) -> list[Instance]:
-        """Those whose checks pass, in no particular order. Raises ConsulUnavailable."""
+        """The instances whose checks pass, in no particular order. Raises ConsulUnavailable."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONSUL_SECONDS):
@@ -148,7 +148,7 @@ class Allocations:
         self._reading: asyncio.Task[list[Allocation] | None] | None = None
         self._read_at = 0.0
         self._ids: dict[str, str] = {}
-        """What those alive have called themselves, by their service's id in Consul."""
+        """The names of the live allocations, by their service's id in Consul."""
         self._consul_answers = True
 
     async def read(self) -> list[Allocation] | None:
@@ -161,7 +161,7 @@ class Allocations:
         return await asyncio.shield(reading)
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Stop asking."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])

@@ -176,7 +176,7 @@ class GroupCommit(Generic[S]):
             self._settle(write, outcome)
 
     def _next_write(self) -> Write[S]:
-        """Take from the queue what fits into one write: at least one submission."""
+        """Take what fits into one write from the queue: at least one submission."""
         queue, limits = self._queue, self._limits
         submissions: list[S] = []
         events: list[Event] = []

@@ -7,7 +7,7 @@ from types import FrameType
 
 
 def prepare() -> None:
-    """Have the three standard streams, and hear a stop."""
+    """Ensure the three standard streams, and handle a stop."""
     open_standard_streams()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)

@@ -166,19 +166,22 @@ class ReceiverCollector(Collector):
 
 
 class StoreCollector(Collector):
-    """The figures of a store's own."""
+    """The store's own figures."""
 
     def __init__(self, store: Gauged) -> None:
         self._store = store
 
     def collect(self) -> Iterator[Metric]:
-        """Those that the store knows now."""
+        """The figures that the store knows now."""
         for gauge in self._store.gauges():
             yield GaugeMetricFamily(gauge.name, gauge.meaning, gauge.value)
 
 
 def _resident_bytes() -> int:
-    """Of this process now; the peak that getrusage tells may be its parent's, from before exec."""
+    """Current resident memory.
+
+    getrusage reports a peak, which may be the parent's from before exec.
+    """
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 

@@ -155,7 +155,7 @@ def kill(node: Node) -> None:
 
 
 def end(node: Node) -> None:
-    """End everything on the node at once, but let its kernel say goodbye. Its data stays."""
+    """End everything on the node at once, but let its kernel close connections. Its data stays."""
     if pid := running(node.name):
         LastingMachine(node.name, pid).kill()
     _record(node.name).unlink(missing_ok=True)

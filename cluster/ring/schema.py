@@ -30,7 +30,7 @@ class UnansweredError(SchemaError):
 
 @dataclass(frozen=True)
 class Schema:
-    """What the schema may differ in. What is None stays as it is, or is the file's where it is new.
+    """The schema's settings. None keeps the existing value, or takes the file's for a new keyspace.
 
     A replication factor that is there already is changed by one, and from 2 on only after a repair:
     otherwise a quorum of the new copies may be one that has never seen an event.
@@ -240,7 +240,7 @@ def _first_factor(schema: Schema, nodes: int, hosts: int) -> int:
 
 
 def _too_few(found: Mapping[str, str], nodes: int) -> list[str]:
-    """A word of warning where a node that dies may take events along, and needn't."""
+    """A warning if one dead node can take events with it although there are enough nodes."""
     copies = sum(int(factor) for factor in found.values() if factor.isdecimal())
     if copies >= min(PROMISED_COPIES, nodes):
         return []

@@ -22,7 +22,7 @@ class Instance:
 
 
 class Probe(Enum):
-    """What came of asking an instance whether it takes events."""
+    """The result of asking an instance whether it takes events."""
 
     READY = "ready"
     NOT_READY = "not ready"

@@ -64,7 +64,7 @@ def peak(record: Record) -> int:
 
 
 def bytes_per_event(record: Record) -> float | None:
-    """On the wire, there and back, by acknowledged event; None where it is not known.
+    """On the wire, there and back, per acknowledged event; None if it is not known.
 
     Everything that passed the interface during the load, for any process.
     """
@@ -77,9 +77,9 @@ def bytes_per_event(record: Record) -> float | None:
 
 
 def cpu_per_event(record: Record) -> dict[str, float]:
-    """Microseconds of CPU time by acknowledged event: by kind of process, the largest first.
+    """Microseconds of CPU time per acknowledged event, by kind of process, the largest first.
 
-    Last comes all that this machine did. Empty where nothing was acknowledged.
+    The last is everything that this machine did. Empty if nothing was acknowledged.
     """
     acked = totals(record)["acked"]
     used: dict[str, float] = {}
@@ -128,7 +128,7 @@ def plateau(record: Record) -> Plateau | None:
 
 
 def per_second(record: Record, generator: str, *names: str) -> Series:
-    """Of one generator: events a second, of `sent`, `acked`, `refused`, `unknown` as told."""
+    """Of one generator: events per second; the field is one of `sent`, `acked`, `refused`, `unknown`."""
     seconds = record.samples.load[generator]
     return Series(
         [second.at - record.began - second.seconds / 2 for second in seconds],

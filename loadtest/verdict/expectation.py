@@ -92,14 +92,14 @@ class Expectation:
         self._others = Growth(sorted(received.others.items())) if received else Growth([])
 
     def of(self, sample: CountSample) -> Bounds:
-        """What a count asked for during the run must be within."""
+        """The bounds of a count that was asked for during the run."""
         since = sample.since or 0
         acked = sum(each.at_least(sample.at - VISIBLE_SECONDS) for each in self._acked)
         possible = sum(each.at_most(sample.at + sample.seconds) for each in self._possible)
         return self._bounds(since, acked, possible)
 
     def finally_of(self, since: int) -> Bounds:
-        """What a count must be within when everything has settled."""
+        """The bounds of a count when everything has settled."""
         if self._received is not None:
             return (self._received.since(since),) * 2
         acked = sum(each.end for each in self._acked)

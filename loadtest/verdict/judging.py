@@ -102,7 +102,7 @@ class StoreReading:
 def judge_ledger(
     files: Sequence[Path], store: str, began: float, told: Told
 ) -> tuple[LedgerVerdict, Received]:
-    """Hold the ledgers against the store. Raises NotToBeJudgedError, StartError."""
+    """Compare the ledgers with the store. Raises NotToBeJudgedError, StartError."""
     ledgers = Ledgers(files)
     told(f"{len(ledgers.outcomes):,} outcomes in the ledger")
     reading = StoreReading(store, ledgers, began, told)
@@ -139,7 +139,7 @@ def judge_counts(
     received: Received | None,
     baseline: Sequence[tuple[int, int, int]],
 ) -> CountVerdict:
-    """Hold every count against what it had to be; `final` are those read when all had settled."""
+    """Compare every count with its bounds; `final` are those read when all had settled."""
     expectation = Expectation(load, received, baseline)
     verdict = CountVerdict(exact=received is not None, final=[], checked=0, wrong=[], bounds=[])
     for sample in samples:

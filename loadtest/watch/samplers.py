@@ -11,7 +11,7 @@ EVERY_SECONDS = 1.0
 
 
 class Sampler(Generic[T]):
-    """Calls `take` at each second and puts what it gives behind `samples`.
+    """Calls `take` once per second and appends the result to `samples`.
 
     A call that takes longer than a second costs the calls that were due meanwhile. What `take`
     raises ends the sampler, and comes out of `check` and `stop`.

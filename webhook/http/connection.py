@@ -72,7 +72,7 @@ class Connection:
         self._writing = False
         self._stopped = False  # takes no more requests
         self._polite = False  # lingers before it closes
-        self._ended = False  # the client has sent all it will
+        self._ended = False  # the client sends nothing more
         self._closed = False
 
     @property
@@ -123,7 +123,7 @@ class Connection:
         return self._settle()
 
     def _take_on(self) -> None:
-        """Go on with input that had no room before."""
+        """Continue with input that had no room before."""
         data, self._untaken = self._untaken, b""
         if data and not self._closed:
             self._take(memoryview(data))

@@ -223,7 +223,7 @@ class RequestParser:
         return waits
 
     def _take_coding(self, value: bytes) -> None:
-        """Have the body inflated; only that of a POST of events is read here. Raises Problem."""
+        """Inflate the body; only the body of a POST of events is read here. Raises Problem."""
         if isinstance(self.exchange, PostExchange) and value.strip().lower() != b"identity":
             if self._inflater is not None:
                 value = b"%b, %b" % (self._inflater.name, value)

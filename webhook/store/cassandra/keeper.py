@@ -21,7 +21,7 @@ from webhook.store.contract import StartError, StoreUnavailable
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 1.0
-LOST_SECONDS = 5.0  # so long the driver is left to mend it by itself
+LOST_SECONDS = 5.0  # for so long the driver may repair it by itself
 LONGEST_PAUSE_SECONDS = 60.0  # between attempts that reach no more nodes than there are
 LONGEST_OUTAGE_PAUSE_SECONDS = 5.0  # the same while no node is connected
 REFRESH_SECONDS = 30.0

@@ -70,13 +70,13 @@ PAGE_ROWS = 100
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a node said of itself."""
+    """What a node reported about itself."""
 
     address: str
     ahead: float
     """Seconds by which this machine's clock is ahead of the node's."""
     error: float
-    """Seconds by which that may be wrong: half of the time that the answer took."""
+    """The error of that in seconds: half of the time that the answer took."""
     truncated: Mapping[Any, bytes]
     """By a table's id: when it was emptied last, in a form of the node's own."""
 
@@ -126,7 +126,7 @@ class Link:
         return len(self.cluster.metadata.all_hosts())
 
     def copies(self, keyspace: str) -> int:
-        """On how many nodes each event of `keyspace` is, in all data centres; 0 if unknown."""
+        """How many nodes store each event of `keyspace`, in all data centres; 0 if unknown."""
         found = self.cluster.metadata.keyspaces.get(keyspace)
         strategy = found.replication_strategy if found is not None else None
         factors = getattr(strategy, "dc_replication_factors", None)

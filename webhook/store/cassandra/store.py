@@ -158,7 +158,7 @@ class CassandraStore:
         return Lane(self._ring, self._retention, WRITE_SECONDS)
 
     def _put_back(self, lane: Lane, epoch: int) -> None:
-        """`epoch` is that of the moment at which the lane was taken."""
+        """`epoch` is the epoch at the moment when the lane was taken."""
         if epoch == self._epoch:
             self._idle.append(lane)
         else:

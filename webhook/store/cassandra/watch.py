@@ -30,10 +30,10 @@ PROMISED_COPIES = 3  # with which any one of three nodes may die
 
 
 class Watch:
-    """What is known of `ring` beside what it stores."""
+    """What is known about `ring`, apart from its events."""
 
     def __init__(self, ring: Ring, changed: Callable[[], None]) -> None:
-        """`changed` is called when the tables are not those, or not as full, as they were."""
+        """`changed` is called when the tables were replaced or emptied."""
         self._ring = ring
         self._changed = changed
         self._marks: dict[str, object] = {}
@@ -50,7 +50,7 @@ class Watch:
             await asyncio.sleep(FIRST_LOOK_SECONDS if self._ahead is None else LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Look once. What goes wrong is for the next time."""
+        """Look once. Whatever fails is tried again the next time."""
         link = self._ring.link
         if link is None:
             return
@@ -105,7 +105,7 @@ class Watch:
         self._skewed = skewed
 
     def _compare(self, looks: Sequence[Look], tables: Mapping[Any, str]) -> None:
-        """Hold the marks against those of before."""
+        """Compare the marks with the previous ones."""
         if not tables:  # dropped; when they are there again they are others
             return
         marks: dict[str, object] = {"tables": tables}

@@ -55,7 +55,7 @@ class Guard:
         return db
 
     def begin(self) -> None:
-        """From now on the files are to be those that are there, and as they are."""
+        """Expect from now on the files that are there, as they are."""
         self._files = OpenFiles.of(self.path)
         self._watch = Watch.on(self.path)
         self._note()
@@ -73,7 +73,7 @@ class Guard:
             self._look_alone()
 
     def index(self) -> Index | None:
-        """What is said of the log; None if that can't be told."""
+        """What the index says about the log; None if it can't be read."""
         return self._watch.index.read() if self._watch is not None else None
 
     def check(self) -> None:
@@ -83,7 +83,7 @@ class Guard:
         self._refuse(self.changed)
 
     def check_paths(self) -> None:
-        """The same without a look at what is in the files."""
+        """The same without checking the contents."""
         self._refuse(self._files.changed())
 
     def check_log(self) -> None:

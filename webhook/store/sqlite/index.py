@@ -36,7 +36,7 @@ class Index(NamedTuple):
 
     @property
     def settled(self) -> bool:
-        """Whether no copying of the log is under way, or was broken off."""
+        """Whether no copying of the log is under way or was interrupted."""
         return self.copied == self.to_be_copied
 
     @property

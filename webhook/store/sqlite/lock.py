@@ -13,7 +13,7 @@ from webhook.store.sqlite.files import LOCK, beside
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What the lock file says of the store: which file it was when a receiver had it open."""
+    """The lock file's note about the store: which file it was when a receiver had it open."""
 
     inode: int = 0
     """0 if nobody knows."""
@@ -66,7 +66,7 @@ class Lock:
         return Note.read(os.read(lock, 96).decode(errors="replace"))
 
     def write(self, note: Note) -> None:
-        """Leave in the file who has the store, and this of it."""
+        """Write into the file who has the store, and this note about it."""
         if self._file is None:
             return
         with suppress(OSError):  # a full disk: the lock holds without the numbers

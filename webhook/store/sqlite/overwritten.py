@@ -31,7 +31,7 @@ class Contents:
     last_frame: bytes
     """The head of the log's last frame, as its index has it; empty where it has none."""
     last_frame_before: bytes
-    """What is at the place of that which was the last frame at the look before."""
+    """What is now where the last frame was at the previous look."""
 
     @property
     def counter(self) -> int:
@@ -89,7 +89,7 @@ class Watch:
         return f"{self._log} was cut off" if self.is_log_cut() else None
 
     def is_log_cut(self) -> bool:
-        """Whether the log is shorter than it must be. One that is not there is not meant."""
+        """Whether the log is shorter than it must be; a missing log is another matter."""
         index = self.index.read()
         try:
             size = self._log.stat().st_size
