@@ -40,7 +40,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Binary:
-    """A program: its official files by architecture, and how it is built where there is none."""
+    """A program: its official files by architecture, and how it is built if there is none."""
 
     name: str
     version: str

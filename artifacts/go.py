@@ -169,7 +169,7 @@ def fetch_toolchain(folder: Path, version: str, arch: str, checksum: str) -> Non
 
 
 def _proxy() -> str:
-    """The first of GOPROXY. Raises FetchError where that is no proxy."""
+    """The first of GOPROXY. Raises FetchError if that is no proxy."""
     setting = os.environ.get("GOPROXY") or PROXY
     first = re.split("[,|]", setting)[0].strip().rstrip("/")
     if first in {"off", "direct"}:

@@ -59,7 +59,7 @@ def gather(running: Iterable[str]) -> Facts:
 
 
 def findings(health: Health, facts: Facts, running: Iterable[str]) -> list[str]:
-    """What is wrong, the cause before the consequence where that is known."""
+    """What is wrong, the cause before the consequence if that is known."""
     return [
         *_down(running),
         *_drained(facts),

@@ -73,7 +73,7 @@ def submit(name: str, *options: str) -> None:
 
 
 def nomad(*arguments: str) -> str:
-    """What `nomad` with these arguments printed. Raises ClusterError where it failed."""
+    """What `nomad` with these arguments printed. Raises ClusterError if it failed."""
     done = subprocess.run(
         [str(KIT / "bin" / "nomad"), *arguments],
         env={**os.environ, "NOMAD_ADDR": _answering().url(NOMAD_PORT)},
@@ -102,7 +102,7 @@ def client_id(node: Node) -> str:
 def run_again_if_given_up(name: str, *options: str) -> None:
     """Run a job again if nothing of it runs and Nomad does nothing more for it.
 
-    So it is where the first deployment failed, as on machines that are slow to begin with: what is
+    This happens if the first deployment failed, as on machines that are slow to begin with: what is
     missing is not placed any more. Raises ClusterError.
     """
 

@@ -29,7 +29,7 @@ FROM_REPOSITORY = ("artifacts", "cassandra", "cluster", "consul", "node", "nomad
 def fill(kit: Path, arch: str, python: str) -> str:
     """Make `kit` what nodes of this architecture and Python need; the release's version.
 
-    What is fetched or built comes from the cache where it is there. A kit that is in use may be
+    What is fetched or built comes from the cache if it is there. A kit that is in use may be
     filled again: each file is replaced as a whole.
     """
     (kit / "bin").mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ TRIES = 3  # for each allocation: Nomad may place one where it was
 
 
 def uneven(numbers: Mapping[str, int]) -> tuple[str, str] | None:
-    """The node with the most and the one with the fewest, where one could be moved; or None."""
+    """The node with the most and the one with the fewest, if one could be moved; or None."""
     if not numbers:
         return None
     most = max(sorted(numbers), key=lambda name: numbers[name])

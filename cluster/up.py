@@ -70,7 +70,7 @@ def run_jobs(kind: NodeKind, display: Display) -> None:
 
 
 def _apply_schema(kind: NodeKind) -> None:
-    """Apply it, again where a slow node did not answer in time: what is there already stays."""
+    """Apply it, again if a slow node did not answer in time: what is there already stays."""
     deadline = time.monotonic() + kind.within_seconds
     command = [sys.executable, str(ROOT / "node" / "bin" / "cassandra"), "schema"]
     while True:

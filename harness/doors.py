@@ -28,7 +28,7 @@ RATE = 50
 """Events per second at each door."""
 TIMEOUT_SECONDS = 5
 ALL_DOORS = "all"
-"""In place of a node's name, where one client knows all doors."""
+"""In place of a node's name, if one client knows all doors."""
 FEW = 0.01
 """A door whose requests fail less often is in service."""
 

@@ -83,7 +83,7 @@ class Node:
 
     @property
     def pid(self) -> int:
-        """The JVM, as the host numbers it. Raises RingError where none runs."""
+        """The JVM, as the host numbers it. Raises RingError if none runs."""
         parents = [self.process.pid] if self.process is not None else []
         for _ in range(1 + self.traced):  # nsenter has one child, and so has a tracer
             parents = [child for parent in parents for child in children(parent)]
@@ -217,7 +217,7 @@ class Ring:
         self._end(number, signal.SIGKILL)
 
     def stop_node(self, number: int) -> None:
-        """SIGTERM, which lets it say goodbye to the others."""
+        """SIGTERM, which lets it announce its end to the others."""
         self._end(number, signal.SIGTERM)
 
     def _end(self, number: int, how: signal.Signals) -> None:
@@ -289,14 +289,14 @@ class Ring:
     # The network
 
     def cut(self, number: int) -> None:
-        """Part a node from the other nodes, silently, both ways; clients still reach it."""
+        """Cut a node off from the other nodes, silently, both ways; clients still reach it."""
         self.nodes[number].parted = True
         for node, other in self._pairs(number):
             neighbour = ["ip", "neighbour", "replace", other.host, "lladdr", NOWHERE]
             node.machine.must(*neighbour, "nud", "permanent", "dev", "eth1")
 
     def hide(self, number: int) -> None:
-        """Part a node from clients, silently; the other nodes still reach it."""
+        """Cut a node off from clients, silently; the other nodes still reach it."""
         self.nodes[number].parted = True
         neighbour = ["ip", "neighbour", "replace", self.nodes[number].host, "lladdr", NOWHERE]
         must([*neighbour, "nud", "permanent", "dev", INTERFACE])

@@ -202,7 +202,7 @@ class CountVerdict(msgspec.Struct):
 
 
 class Verdict(msgspec.Struct):
-    """`ledger` is None where there is no store to read, `counts` where nothing could be judged.
+    """`ledger` is None if there is no store to read, `counts` if nothing could be judged.
 
     `broken` says why it could not.
     """

@@ -71,7 +71,7 @@ class Unit:
             log = os.open(LOGS / f"{self.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            # The most that is allowed where that is less: containers can't raise it.
+            # The most that is allowed, if that is less: containers can't raise it.
             files = min(self.files, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
             environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", **self.environment}

@@ -128,7 +128,7 @@ class Tests:
         return 0, Plan.read(file)
 
     def run(self, stage: Stage, plan: Plan) -> tuple[Results, int]:
-        """Run a stage to its end; what came of it, and pytest's exit code."""
+        """Run a stage to its end; its results, and pytest's exit code."""
         began = time.monotonic()
         python = self.python
         if stage.python:
@@ -157,7 +157,7 @@ class Tests:
 
 @dataclass
 class Account:
-    """What came of a run so far."""
+    """The results of a run so far."""
 
     plan: Plan
     left_out: dict[str, str]

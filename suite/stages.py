@@ -38,11 +38,11 @@ class Stage:
     root: bool = False
     """Whether nothing of it can run without root."""
     alone: bool = False
-    """Whether it runs only where it is named."""
+    """Whether it runs only if it is named."""
     python: str = ""
     """The version of Python that runs it, if that is another one than runs the others."""
     interpreter: str = ""
-    """Where that one is."""
+    """The path of that Python."""
     repeats: tuple[str, ...] = ()
     """The stages whose tests it runs again."""
 

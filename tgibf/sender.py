@@ -15,7 +15,7 @@ from tgibf.turns import Turns
 
 
 class Sender:
-    """A client whose endings go to a tally and, where there are such, a ledger and a series."""
+    """A client whose endings go to a tally and, if any, a ledger and a series."""
 
     def __init__(
         self,

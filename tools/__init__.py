@@ -17,7 +17,7 @@ if sys.version_info < NEEDED:
     )
     sys.exit(1)
 
-# Where a standard stream was closed at the start its number would go to the next file or socket:
+# If a standard stream was closed at the start, its number would go to the next file or socket:
 # what is printed would land there.
 for number in range(3):
     try:

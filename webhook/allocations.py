@@ -38,7 +38,7 @@ class ThisAllocation(msgspec.Struct, frozen=True):
 
 
 class Allocation(msgspec.Struct, frozen=True):
-    """An allocation in the list of all; the rate is None where it did not say."""
+    """An allocation in the list of all; the rate is None if it did not say."""
 
     id: str
     node: str

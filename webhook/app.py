@@ -35,7 +35,7 @@ class Services:
     itself: Callable[[], ThisAllocation]
     """What this process is called, and how fast it receives."""
     allocations: Allocations | None
-    """None where there is no Consul to ask."""
+    """None if there is no Consul to ask."""
     ready: bool = False
     """False while starting and while draining."""
 

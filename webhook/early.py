@@ -14,7 +14,7 @@ def prepare() -> None:
 
 
 def open_standard_streams() -> None:
-    """Put /dev/null where a standard stream was closed at the start.
+    """Replace a standard stream that was closed at the start by /dev/null.
 
     Else its number goes to the next file or socket: what is printed lands there, and who closes
     that stream closes it.

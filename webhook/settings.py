@@ -113,7 +113,7 @@ class Settings:
 
     @property
     def consul_address(self) -> tuple[str, int]:
-        """Host and port of Consul's agent; for where there is one."""
+        """Host and port of Consul's agent, if there is one."""
         parts = urlsplit(self.consul)
         return parts.hostname or "", parts.port or 0
 

@@ -52,7 +52,7 @@ class Schema:
             raise SchemaError(f"retention {self.retention}: {SHORTEST_RETENTION} s or more")
 
     def statements(self) -> list[str]:
-        """Those of schema.cql, for this keyspace; each does nothing where it has been done."""
+        """Those of schema.cql, for this keyspace; each does nothing if it has been done."""
         text = (CONFIGURATION / "schema.cql").read_text()
         text = re.sub(r"--[^\n]*", "", text)
         text = re.sub(rf"\b{WRITTEN_KEYSPACE}\b", self.keyspace, text)
@@ -227,7 +227,7 @@ def _session(hosts: Sequence[str]) -> Iterator[Any]:
 
 
 def _first_factor(schema: Schema, nodes: int, hosts: int) -> int:
-    """Of a new keyspace. Raises SchemaError where nodes that were named are not in the ring yet."""
+    """Of a new keyspace. Raises SchemaError if nodes that were named are not in the ring yet."""
     if schema.replication is not None:
         return schema.replication
     if nodes < min(PROMISED_COPIES, hosts):

@@ -31,7 +31,7 @@ class Memory:
     """Whether a server's answer is believed.
 
     A server that was started a moment ago answers with what was on its disk: nothing, or the
-    services of an hour ago. Its index, which counts the cluster's changes, tells. Where that stays
+    services of an hour ago. Its index, which counts the cluster's changes, shows it. If that stays
     behind for long, the cluster was restored from a backup, or started again.
     """
 

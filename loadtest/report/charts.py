@@ -187,7 +187,7 @@ def _no_errors(record: Record) -> Chart:
 
 
 def allocations(record: Record) -> Chart | None:
-    """How many there are to be, run, and take events; None where nobody allocates."""
+    """How many are wanted, run, and take events; None if nobody allocates."""
     looks = [one for one in record.samples.allocations if not one.error]
     if not looks:
         return None
@@ -210,7 +210,7 @@ def allocations(record: Record) -> Chart | None:
 
 
 def receivers(record: Record) -> Chart | None:
-    """Group commit at work, and what is held; None where no receiver tells."""
+    """Group commit at work, and what is held; None if no receiver tells."""
     places = figures.by_address(record)
     if not places:
         return None
@@ -242,7 +242,7 @@ def receivers(record: Record) -> Chart | None:
 
 
 def machine(record: Record) -> Chart:
-    """Its CPU, by whom, and its sockets."""
+    """The machine's CPU by kind of process, and its sockets."""
     chart = _chart("machine", record, (1.6, 1))
     looks = record.samples.machine
     width = figures.slice_seconds(record)
@@ -296,7 +296,7 @@ class Entry:
     title: str
     caption: str
     draw: Callable[[Record], Chart | None]
-    """None where the record has nothing of it."""
+    """None if the record has nothing of it."""
 
 
 ENTRIES = (

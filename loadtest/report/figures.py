@@ -95,7 +95,7 @@ def cpu_per_event(record: Record) -> dict[str, float]:
 
 
 def events_per_write(record: Record) -> float | None:
-    """How many events shared a write to the store; None where no receiver told."""
+    """How many events shared a write to the store; None if no receiver told."""
     samples = record.samples.receivers
     events = writes = 0
     for places in by_address(record).values():
@@ -107,7 +107,7 @@ def events_per_write(record: Record) -> float | None:
 
 
 def plateau(record: Record) -> Plateau | None:
-    """None where the load was not steady, or ended before the window had passed."""
+    """None if the load was not steady, or ended before the window had passed."""
     if record.rate is None:
         return None
     window = record.target.window_seconds
@@ -186,7 +186,7 @@ def errors_by_kind(record: Record, width: float) -> dict[str, Series]:
 
 
 def rates(moments: Sequence[float], amounts: Sequence[float]) -> Series:
-    """From a total at moments to its growth a second; nothing where it fell (a restart)."""
+    """From a total at moments to its growth per second; nothing if it fell (a restart)."""
     pairs = list(zip(moments, amounts, strict=True))
     grown = [
         (later, (more - less) / (later - earlier))

@@ -81,7 +81,7 @@ class Expectation:
         received: Received | None,
         baseline: Sequence[Slice],
     ) -> None:
-        """`received` is None where no store was read; then `baseline` counts, else its rows."""
+        """`received` is None if no store was read; then `baseline` counts, else its rows."""
         self._acked = [Growth([(one.at, one.acked) for one in each]) for each in load.values()]
         self._possible = [
             Growth([(one.at, one.sent - one.refused) for one in each]) for each in load.values()

@@ -181,7 +181,7 @@ class Connection:
             self._settle()
 
     def _settle(self) -> None:
-        """Close if nothing is owed and nothing will be; else listen where there is use for it."""
+        """Close if nothing is owed and nothing will be; else listen if that has a use."""
         if self._closed or self._linger_until:
             return
         if self._stopped and not (self._exchanges or self._unsent):
@@ -337,7 +337,7 @@ class Connection:
         return self._state.limits.idle_seconds + DISTANCE_SECONDS
 
     def _finish(self) -> None:
-        """All that was owed is sent: close, politely where the client may still be sending."""
+        """All that was owed is sent: close, politely if the client may still be sending."""
         if self._polite and not self._ended:
             try:
                 self._sock.shutdown(socket.SHUT_WR)

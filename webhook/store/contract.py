@@ -33,7 +33,7 @@ class Store(Protocol):
         """Statements sent so far in order to count."""
 
     async def open(self) -> None:
-        """Get ready. Raises StartError where no waiting will help."""
+        """Get ready. Raises StartError if no waiting will help."""
 
     async def write(self, batch: Sequence[Event]) -> None:
         """Store all of `batch`, in order of receipt, durably; returning is the promise.

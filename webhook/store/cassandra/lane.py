@@ -235,7 +235,7 @@ class Lane:
         """Repeat one and the same mutation until it succeeds or time is up.
 
         Only the first attempt can fail with certainty: once there was another, the ring's refusal
-        says nothing about the one before. `definite` is False where there was one already.
+        says nothing about the one before. `definite` is False if there was one already.
         """
         deadline = time.monotonic() + seconds
         pause = FIRST_PAUSE_SECONDS

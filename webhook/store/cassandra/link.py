@@ -50,7 +50,7 @@ RECONNECT_SECONDS = 1.0
 HEARTBEAT_SECONDS = 3.0  # a node that hangs is noticed after this and as long again
 PROTOCOL_VERSION = 4  # `codec` makes this version's bytes; 5 has the same, with framing
 
-# What the driver raises where the ring is at fault; they have no parent of their own.
+# What the driver raises if the ring is at fault; these have no common parent.
 RING_ERRORS = (DriverException, ErrorMessage, ConnectionException, NoHostAvailable, OSError)
 
 TABLES: Mapping[str, frozenset[str]] = {
@@ -206,7 +206,7 @@ def open_link(settings: RingSettings, statements: Sequence[str], *, whole: bool 
 
 
 def in_words(error: BaseException) -> str:
-    """What the driver raised; for each node where it says that."""
+    """What the driver raised; for each node if it says that."""
     reasons = getattr(error, "errors", None)
     if isinstance(error, NoHostAvailable) and isinstance(reasons, dict) and reasons:
         return "; ".join(f"{host}: {reason}" for host, reason in reasons.items())

@@ -38,7 +38,7 @@ class Ring:
         self._former: list[Link] = []
         self.link: Link | None = None
         self.trouble = "not connected to the ring yet"
-        """Why there is no link, or why it lacks nodes; empty where nothing is known to be wrong."""
+        """Why there is no link, or why it lacks nodes; empty if nothing is known to be wrong."""
 
     def check(self) -> None:
         """Raise StartError if the driver lacks its C parts or TLS can't be set up."""

@@ -57,7 +57,7 @@ class Settler:
     async def settle(self, unsealed: Iterable[tuple[int, Any]]) -> None:
         """Settle those of these lanes, by minute and id, that have reached an age.
 
-        They are all that may need it: others are forgotten. Where a node is away it is put off.
+        Only these may need it: others are forgotten. If a node is away, it is postponed.
         """
         known = {one: self._settled.get(one, 0) for one in unsealed}
         self._settled = known

@@ -63,7 +63,7 @@ class CassandraStore:
         return self._reader.reads
 
     async def open(self) -> None:
-        """Begin to connect. Raises StartError where no waiting will help."""
+        """Begin to connect. Raises StartError if no waiting will help."""
         self._ring.check()
         self._spawn(Keeper(self._ring).run())
         self._spawn(self._watch.run())
@@ -176,7 +176,7 @@ class CassandraStore:
             self._leave(lane, self._epoch - 1)
 
     def _leave(self, lane: Lane, epoch: int) -> None:
-        """Use it no more. Where tables changed meanwhile, list what is there of it.
+        """Stop using the lane. If tables changed meanwhile, list what they still have of it.
 
         That is done again if they change once more soon: a table is emptied after the other.
         """

@@ -17,7 +17,7 @@ class ElapsedTime:
     """Unix time, as far as it is believed. `wall` and `monotonic` are in seconds."""
 
     def __init__(self, newest: float | None, wall: float, monotonic: float) -> None:
-        """`newest` is when the newest event was received, None where there is none."""
+        """`newest` is when the newest event was received, None if there is none."""
         self._believed = wall if newest is None else min(wall, newest)
         self._at = monotonic
         self._offset = 0.0

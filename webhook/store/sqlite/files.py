@@ -27,7 +27,7 @@ def has_log(path: Path) -> bool:
 
 
 def identity(path: Path) -> tuple[int, int]:
-    """Device and inode of a file; zeros where there is none."""
+    """Device and inode of a file; zeros if there is none."""
     try:
         status = path.stat()
     except OSError:
@@ -36,9 +36,9 @@ def identity(path: Path) -> tuple[int, int]:
 
 
 def inode(path: Path) -> int:
-    """The number by which a file system knows a file; 0 where there is none.
+    """The number by which a file system knows a file; 0 if there is none.
 
-    It stays the same over a restart of the machine, where that of the device need not.
+    It stays the same over a restart of the machine; the device's number need not.
     """
     return identity(path)[1]
 

@@ -47,7 +47,7 @@ class Guard:
         self._looking = threading.Lock()  # who writes and who reads look, open and close
 
     def open(self, mode: str) -> sqlite3.Connection:
-        """A connection; only the start, with mode rwc, may make a file where there is none."""
+        """A connection; only the start, with mode rwc, may create the file."""
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         with self._looking:
             db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)

@@ -32,7 +32,7 @@ class Index(NamedTuple):
     copied: int
     """Of the frames, those that are in the store's file too."""
     to_be_copied: int
-    """More than those while the log is being copied, or where that was broken off."""
+    """More than those while the log is being copied, or if that was interrupted."""
 
     @property
     def settled(self) -> bool:
@@ -48,7 +48,7 @@ class Index(NamedTuple):
 
     @property
     def last_frame_at(self) -> int:
-        """Where the log's last frame begins; 0 where the log has none."""
+        """Where the log's last frame begins; 0 if the log has none."""
         if not self.frames:
             return 0
         return _LOG_HEADER_BYTES + (self.frames - 1) * (_FRAME_HEADER_BYTES + self.page_bytes)
@@ -82,11 +82,11 @@ class LogIndex:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """That of the store at `path`. Raises OSError where there is none."""
+        """That of the store at `path`. Raises OSError if there is none."""
         return cls(os.open(beside(path, SHM), os.O_RDONLY | os.O_CLOEXEC))
 
     def read(self) -> Index | None:
-        """None where it can't be read, and while SQLite writes it."""
+        """None if it can't be read, and while SQLite writes it."""
         try:
             head = os.pread(self._file, _HEAD.size, 0)
             commits, known, page, frames, salts, copied, to_be_copied = _HEAD.unpack(head)

@@ -29,7 +29,7 @@ class Contents:
     log_salts: bytes
     """As in the log itself; another pair each time it starts again."""
     last_frame: bytes
-    """The head of the log's last frame, as its index has it; empty where it has none."""
+    """The head of the log's last frame, as its index has it; empty if it has none."""
     last_frame_before: bytes
     """What is now where the last frame was at the previous look."""
 
@@ -71,7 +71,7 @@ class Watch:
 
     @classmethod
     def on(cls, path: Path) -> Self | None:
-        """Of the files that are there now; None where one is missing."""
+        """Of the files that are there now; None if one is missing."""
         try:
             index = LogIndex.of(path)
             store = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -100,7 +100,7 @@ class Watch:
 
     @property
     def counter(self) -> int | None:
-        """The store's, at the last look; None while the log is just being copied into it."""
+        """The store's, at the last look; None while the log is being copied into it."""
         before = self._before
         return before.counter if before is not None and before.index.settled else None
 
@@ -135,5 +135,5 @@ class Watch:
 
 
 def _last_frame(log: int, index: Index) -> bytes:
-    """The head of what is at the place of the last frame; empty where there is none."""
+    """The head of what is at the place of the last frame; empty if there is none."""
     return os.pread(log, _FRAME_HEADER_BYTES, index.last_frame_at) if index.frames else b""

@@ -37,7 +37,7 @@ class DamagedError(Exception):
 
 
 def make_schema(db: sqlite3.Connection) -> None:
-    """Where there is nothing yet."""
+    """Create the tables in an empty file."""
     if db.execute("PRAGMA schema_version").fetchone()[0] == 0:
         db.executescript(_SCHEMA)
 

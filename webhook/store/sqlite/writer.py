@@ -136,7 +136,7 @@ class Writer:
         return self._db
 
     def _write_probe(self, db: sqlite3.Connection) -> None:
-        """Write something, which says whether that can be done."""
+        """Write something, to check that writing works."""
         db.execute(_PROBE, {"at": self._now()})
 
     def _worked(self) -> None:
