@@ -1,9 +1,9 @@
-"""The servers' programs - Nomad, Consul, Fabio - in a cache outside of the repository.
+"""The servers' programs (Nomad, Consul, Fabio) in a cache outside the repository.
 
-Each comes from, in this order: the cache; the official release, held against its SHA-256; its
-source, built with Go. A file with another checksum than expected ends it: no other source stands in
-for it. What is in the cache is held against the SHA-256 that was recorded when it came there, which
-finds damage, not somebody who may write there.
+Each comes from, in this order: the cache; the official release, checked against its SHA-256; its
+source, built with Go. A file with an unexpected checksum ends the search: no other source is tried.
+Every use checks what is in the cache against the SHA-256 that was recorded on arrival. This detects
+damage, but not somebody who may write there.
 """
 
 import json
@@ -40,7 +40,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Binary:
-    """A program: its official files by architecture, and how it is built where there is none."""
+    """A program: its official files by architecture, and how it is built if there is none."""
 
     name: str
     version: str
@@ -121,7 +121,7 @@ BINARIES = {binary.name: binary for binary in (NOMAD, CONSUL, FABIO)}
 def provide_binary(name: str, arch: str | None = None) -> Path:
     """The program `name` for this machine or for `arch`, such as arm64 or aarch64.
 
-    It is fetched or built if need be. Ends the script with advice where it can't be had.
+    It is fetched or built if need be. Ends the script with advice if it is not available.
     """
     return provide(BINARIES[name], architecture(arch))
 
@@ -140,7 +140,7 @@ def provide(binary: Binary, arch: str) -> Path:
         fail(str(error))
     except FetchError as error:
         fail(
-            f"{binary} for {arch} could not be had: {error}\n"
+            f"{binary} for {arch} could not be fetched or built: {error}\n"
             "       Where neither the release site nor a Go module proxy (GOPROXY) is in reach,\n"
             f"       copy {home} from another machine."
         )
@@ -164,14 +164,16 @@ def cached(binary: Binary) -> Path | None:
 
 
 def _verify(home: Path, name: str) -> None:
-    """Hold the program against the checksum in its record. Raises ChecksumError."""
+    """Check the program against the checksum in its record. Raises ChecksumError."""
     try:
         expected = json.loads((home / RECORD).read_text())["files_sha256"]
         whole = digest(home, [home / name]) == expected
     except (FileNotFoundError, ValueError, KeyError):
         whole = False
     if not whole:
-        raise ChecksumError(f"{home / name} is not what was put there: remove {home} and try again")
+        raise ChecksumError(
+            f"{home / name} has changed since it came there: remove {home} and try again"
+        )
 
 
 def _fill(folder: Path, binary: Binary, arch: str) -> str:
@@ -187,7 +189,7 @@ def _fill(folder: Path, binary: Binary, arch: str) -> str:
         except ChecksumError:
             raise
         except FetchError as error:
-            say(f"not to be had: {error}")
+            say(f"not available: {error}")
     version = build(binary.recipe, arch, target)
     target.chmod(0o755)
     if arch == architecture() and platform.system() == "Linux":
@@ -213,12 +215,12 @@ def _fetch_release(release: Release, target: Path) -> None:
 
 
 def _check_version(binary: Binary, program: Path) -> None:
-    """Raises FetchError if what was built calls itself otherwise: linking ignores a wrong name."""
+    """Raises FetchError if the built program prints otherwise: linking ignores a wrong name."""
     command = [str(program), binary.show_version]
     try:
         asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise FetchError(f"what was built does not run: {error}") from error
+        raise FetchError(f"the built program does not run: {error}") from error
     shown = (asked.stdout + asked.stderr).strip()
     if not re.search(rf"(?<![\w.-])v?{re.escape(binary.version)}(?![\w.+-])", shown):
-        raise FetchError(f"what was built calls itself {shown!r}, not {binary.version}")
+        raise FetchError(f"the built program prints {shown!r}, not {binary.version}")

@@ -1,7 +1,7 @@
-"""A Vagrant box for libvirt: Debian 12 with all that a node needs from Debian in it.
+"""A Vagrant box for libvirt: Debian 12 with everything that a node needs from Debian.
 
-It is made by debootstrap on a disk of its own, which is mounted in a mount namespace of this
-process alone: when the process ends, whichever way, the mount ends, and with it the loop device.
+debootstrap makes it on a separate disk, which is mounted in a mount namespace of this process only:
+however the process ends, the mount ends with it, and with that the loop device.
 """
 
 import ctypes
@@ -101,7 +101,7 @@ MS_REC_PRIVATE = 0x4000 | 0x40000
 
 
 class BoxError(Exception):
-    """It could not be made; the message says why."""
+    """The box could not be made; the message says why."""
 
 
 def provide_box() -> Path:
@@ -110,7 +110,7 @@ def provide_box() -> Path:
     if make_folder(home, RECORD, {"made_by_sha256": sha256(Path(__file__))}, _fill):
         say(f"the box is in {home}")
     else:
-        say(f"the box is as it should be, in {home}")
+        say(f"the box is up to date, in {home}")
     return home / BOX
 
 
@@ -155,7 +155,7 @@ def _make_disk(raw: Path, root: Path) -> None:
 
 
 def _unshare_mounts() -> None:
-    """Go on in a mount namespace of this process's own."""
+    """Continue in a mount namespace of this process only."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC_PRIVATE, None):
         raise BoxError(f"no mounts of its own: {os.strerror(ctypes.get_errno())}")

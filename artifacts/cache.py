@@ -1,4 +1,4 @@
-"""Where scripts keep what they fetched or made: outside of the repository, for the next time."""
+"""Where scripts keep what they fetched or made: outside the repository, for the next time."""
 
 import os
 from pathlib import Path

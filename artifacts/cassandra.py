@@ -1,8 +1,8 @@
-"""Cassandra's program files in a cache outside of the repository, and commands that run them.
+"""Cassandra's program files in a cache outside the repository, and commands that run them.
 
-They come from, in this order: the cache; the release's archive, held against its SHA-256; Maven
-Central, each jar held against `cassandra/jars.sha256`. `SHA256SUMS` in the cache is the list that
-every later use is held against: it finds damage, not somebody who may write there.
+They come from, in this order: the cache; the release's archive, checked against its SHA-256; Maven
+Central, each jar checked against `cassandra/jars.sha256`. Every later use checks against the list
+`SHA256SUMS` in the cache: it detects damage, but not somebody who may write there.
 """
 
 import os
@@ -38,7 +38,7 @@ def cache() -> Path:
 def provide_cassandra(url: str = ARCHIVE_URL, checksum: str = ARCHIVE_SHA256) -> Path:
     """The folder of Cassandra's jars, fetched if need be and checked.
 
-    Ends the script with advice where it can't be had. A file with another checksum than expected
+    Ends the script with advice if it is not available. A file with another checksum than expected
     always ends it.
     """
     home = cache()
@@ -55,7 +55,7 @@ def provide_cassandra(url: str = ARCHIVE_URL, checksum: str = ARCHIVE_SHA256) ->
                 shutil.rmtree(home, ignore_errors=True)
                 fetched.replace(home)
     except ChecksumError as error:
-        fail(f"{error}\n       If it lies in the cache, remove {home} and try again.")
+        fail(f"{error}\n       If it is in the cache, remove {home} and try again.")
     except FetchError as error:
         fail(f"Cassandra {VERSION} could not be fetched:\n       {error}")
     say(f"Cassandra {VERSION} is in {home}")
@@ -71,7 +71,7 @@ def _fill(home: Path, url: str, checksum: str) -> None:
     except ChecksumError:
         raise
     except FetchError as error:
-        say(f"not to be had: {error}")
+        say(f"not available: {error}")
         _from_maven(home / "lib")
         shutil.copy(CONFIGURATION / "jars.sha256", home / SUMS)
         verify(home / "lib", home / SUMS)
@@ -98,7 +98,9 @@ def _unpack(archive: Path, target: Path) -> None:
 def _from_maven(target: Path) -> None:
     """The jars from Maven Central, or from Maven's own cache of it. Raises FetchError."""
     if shutil.which("mvn") is None:
-        raise FetchError("Maven could, but is not here; on Debian: apt-get install maven")
+        raise FetchError(
+            "Maven could fetch it, but is not installed; on Debian: apt-get install maven"
+        )
     say(f"fetching cassandra-all {VERSION} and what it needs with Maven (66 MB)")
     command = [
         "mvn",
@@ -120,14 +122,16 @@ def _from_maven(target: Path) -> None:
 
 
 def verify(directory: Path, sums: Path) -> None:
-    """Hold the files of `directory` against the list `sums`. Raises ChecksumError."""
+    """Check the files of `directory` against the list `sums`. Raises ChecksumError."""
     lines = [line.split() for line in sums.read_text().splitlines()]
     expected = {name: checksum for checksum, name in lines}
     present = {path.name for path in directory.glob("*")}
     if missing := sorted(expected.keys() - present):
         raise ChecksumError(f"{directory} lacks {', '.join(missing)}")
     if strangers := sorted(present - expected.keys()):
-        raise ChecksumError(f"{directory} also has {', '.join(strangers)}, which nobody listed")
+        raise ChecksumError(
+            f"{directory} also has {', '.join(strangers)}, which are not in the list"
+        )
     for name, checksum in expected.items():
         if (found := sha256(directory / name)) != checksum:
             raise ChecksumError(f"{directory / name}: its SHA-256 is {found}, wanted is {checksum}")
@@ -139,7 +143,7 @@ def java() -> str:
     command = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     advice = f"Cassandra {VERSION} runs on Java {JAVA}; on Debian: apt-get install openjdk-17-jre"
     if command is None:
-        fail(f"no java here. {advice}-headless")
+        fail(f"there is no java here. {advice}-headless")
     shown = subprocess.run([command, "-version"], capture_output=True, text=True, check=False)
     version = re.search(r'version "(\d+)', shown.stderr)
     if version is None or int(version[1]) != JAVA:

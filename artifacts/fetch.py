@@ -1,4 +1,4 @@
-"""Files from the network, each held against its SHA-256 before anything uses it."""
+"""Files from the network, each checked against its SHA-256 before anything uses it."""
 
 import hashlib
 import http.client
@@ -14,11 +14,11 @@ SHOW_EVERY_SECONDS = 2.0
 
 
 class FetchError(Exception):
-    """It could not be had; the message says from where and why."""
+    """A file could not be fetched; the message says from where and why."""
 
 
 class ChecksumError(FetchError):
-    """It is not the file that the project names. Another source must not stand in silently."""
+    """The file is not the one that the project names. No other source may replace it silently."""
 
 
 def sha256(path: Path) -> str:

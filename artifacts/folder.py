@@ -1,7 +1,7 @@
-"""A folder that is made from inputs: it is there whole, as it was made, or not at all.
+"""A folder that is made from inputs: it is there completely, as it was made, or not at all.
 
-It holds a record of what it was made from, and the checksum of everything else in it. Made again
-from the same inputs it is left alone, unless it was damaged.
+It has a record of what it was made from, and the checksum of everything else in it. If it is made
+again from the same inputs, it is left alone, unless it was damaged.
 """
 
 import ctypes
@@ -85,7 +85,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for another process that works in {folder}")
+            say(f"waiting for another process that uses {folder}")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:

@@ -1,9 +1,9 @@
 """Programs built from source with Go.
 
-A program's modules come through the Go module proxy, each held against the go.sum that lies beside
-the program's go.mod. Go itself is PATH's where that is new enough; else the official toolchain from
-the same proxy, kept in the cache. That one's builds leave nothing else behind; PATH's Go uses its
-own caches, as always.
+A program's modules come through the Go module proxy, each checked against the go.sum beside the
+program's go.mod. Go itself is the one on PATH if that is new enough; otherwise the official
+toolchain from the same proxy, kept in the cache. Builds with the latter leave nothing else behind;
+PATH's Go uses its own caches, as always.
 """
 
 import os
@@ -63,7 +63,7 @@ class Go:
 
 
 def architecture(name: str | None = None) -> str:
-    """Go's name of an architecture, of this machine's unless told otherwise."""
+    """Go's name of an architecture, by default this machine's."""
     name = name or platform.machine()
     return ARCHITECTURES.get(name, name)
 
@@ -169,7 +169,7 @@ def fetch_toolchain(folder: Path, version: str, arch: str, checksum: str) -> Non
 
 
 def _proxy() -> str:
-    """The first of GOPROXY. Raises FetchError where that is no proxy."""
+    """The first of GOPROXY. Raises FetchError if that is no proxy."""
     setting = os.environ.get("GOPROXY") or PROXY
     first = re.split("[,|]", setting)[0].strip().rstrip("/")
     if first in {"off", "direct"}:

@@ -54,7 +54,7 @@ def provide_packages(requirements: str, python: str, arch: str) -> Path:
 def lock_for(python: str, lock: str) -> str:
     """The requirements in `lock` that are for this Python, without their conditions.
 
-    pip would hold the conditions against the Python that it runs on itself.
+    pip would check the conditions against the Python that it runs on itself.
     """
     kept = []
     for requirement in re.split(r"\n(?=\w)", lock):
@@ -80,4 +80,4 @@ def _install(folder: Path, requirements: str, python: str, arch: str) -> None:
     command += ["--requirement=/dev/stdin"]
     lock = lock_for(python, lock_file(requirements).read_text())
     if subprocess.run(command, check=False, stdout=sys.stderr, input=lock, text=True).returncode:
-        fail("pip could not have them; what it says is above. Is the package index reachable?")
+        fail("pip could not fetch them; its message is above. Is the package index reachable?")

@@ -68,17 +68,17 @@ def provide_release(
     if make_folder(folder, RECORD, inputs, fill):
         say(f"release {version} is in {folder}")
     else:
-        say(f"release {version} is as it should be, in {folder}")
+        say(f"release {version} is up to date, in {folder}")
     return folder
 
 
 def _check(version: str, python: str, arch: str) -> None:
     if ALLOWED.fullmatch(version) is None:
-        fail(f"{version!r} is no version; it takes 1 to 40 letters, digits, dots, _ and -")
+        fail(f"{version!r} is not a version; use 1 to 40 letters, digits, dots, _ and -")
     if re.fullmatch(r"3\.\d{1,2}", python) is None:
-        fail(f"{python!r} is no version of Python; it takes two numbers, such as {PYTHON}")
+        fail(f"{python!r} is not a version of Python; use two numbers, such as {PYTHON}")
     if arch not in ARCHITECTURES:
-        fail(f"{arch!r} is no machine to make releases for; name {' or '.join(ARCHITECTURES)}")
+        fail(f"{arch!r} is not an architecture for releases; use {' or '.join(ARCHITECTURES)}")
 
 
 def _project_version() -> str:
@@ -101,7 +101,7 @@ def _compile(folder: Path, python: str) -> bool:
     command = [interpreter, "-I", "-m", "compileall", "-q", "-s", str(folder)]
     command += ["--invalidation-mode=unchecked-hash", str(folder)]
     if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
-        fail(f"{interpreter} could not compile it; what it says is above")
+        fail(f"{interpreter} could not compile it; its message is above")
     return True
 
 
@@ -118,7 +118,7 @@ def _interpreter(python: str) -> str | None:
 
 
 def _commit() -> dict[str, Any]:
-    """What git says of the sources; None where it says nothing."""
+    """What git says about the sources; None if it says nothing."""
     changes = _git("status", "--porcelain", "--", *NAMES, str(lock_file(REQUIREMENTS)))
     return {
         "commit": _git("rev-parse", "HEAD"),

@@ -9,11 +9,11 @@ from tools.venv import provide_venv
 
 BENCHMARKS = {
     "throughput": "durable events/s on SQLite, against FastAPI and against no store",
-    "ring": "the same and CPU time and latency on Cassandra, against FastAPI, Express and Go",
+    "ring": "the same, CPU time and latency on Cassandra, against FastAPI, Express and Go",
     "count": "the cost of GET /events/count, with few and with many events",
     "ring-count": "the same on Cassandra, with few and with many lanes",
-    "cluster": "events/s on a running cluster, through Fabio and without it, by allocations",
-    "faults": "what clients see of a running cluster when a node is hurt, in each way",
+    "cluster": "events/s on a running cluster, with and without Fabio, by number of allocations",
+    "faults": "what clients see of a running cluster when a node fails, in each way",
 }
 
 
@@ -22,7 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"benchmarks:\n{listed}\n\nEach has a --help of its own.",
+        epilog=f"benchmarks:\n{listed}\n\nEach has its own --help.",
     )
     parser.add_argument("benchmark", choices=BENCHMARKS)
     arguments, rest = parser.parse_known_args(sys.argv[1:2])

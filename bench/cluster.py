@@ -3,12 +3,12 @@
 It needs a running cluster (`scripts/cluster up`) and scales its webhook. In a round each way runs
 once for each number of allocations:
 
-  direct     wrk connects to the allocations themselves, an equal share of connections each
-  TCP        through one Fabio that passes bytes on, as nomad/fabio.nomad has it
+  direct     wrk connects to the allocations themselves, with an equal share of connections each
+  TCP        through one Fabio that passes bytes on, as configured in nomad/fabio.nomad
   HTTP       through one Fabio that parses requests
 
-Both are processes of this benchmark, of the program that the cluster runs, with its routes given.
-CPU time is counted by kind of process, over all nodes.
+Both Fabios are processes of this benchmark. They run the cluster's program, with given routes. CPU
+time is counted by kind of process, over all nodes.
 """
 
 import argparse
@@ -146,7 +146,7 @@ def measure_once(urls: Sequence[str], load: Load, seconds: int) -> Run:
 def scale(count: int) -> list[str]:
     """Have so many allocations; their addresses once all are passing, and the others have ended."""
 
-    def scaled() -> bool:  # refused while a deployment goes on
+    def scaled() -> bool:  # refused during a deployment
         command = [str(KIT / "bin" / "nomad"), "job", "scale", "-detach"]
         command += [f"-address={NODES[0].url(NOMAD_PORT)}", "webhook", str(count)]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -1,8 +1,8 @@
-"""What clients see when a node of the cluster is hurt, in any way, whatever it leads.
+"""What clients see when a node of the cluster fails, in any way, whatever it leads.
 
 It needs a running cluster (`scripts/cluster up`). Three generators send 50 events/s each, one to
-each node's door; or one sends 150/s, which knows all doors and leaves out one that does not answer.
-What is lost, or counted wrongly, ends it.
+each node's door (its Fabio). Or one generator sends 150/s, knows all doors, and leaves out one that
+does not answer. The benchmark stops if an event is lost or counted wrongly.
 """
 
 import argparse
@@ -34,13 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [one.name for one in FAULTS]
     parser.add_argument("--fault", nargs="+", choices=names, default=names, metavar="FAULT")
     parser.add_argument("--role", nargs="+", choices=ROLES, default=["both"])
-    parser.add_argument("--kept-alive", action="store_true", help="clients keep their connections")
+    parser.add_argument("--kept-alive", action="store_true", help="use kept-alive connections")
     parser.add_argument(
-        "--one-client", action="store_true", help="one generator that knows all doors"
+        "--one-client",
+        action="store_true",
+        help="use one generator that knows the doors of all nodes",
     )
-    parser.add_argument("--seconds", type=float, help="how long each lasts")
+    parser.add_argument("--seconds", type=float, help="how long each fault lasts")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="add a line for each to FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="append a line for each to FILE")
     settings = parser.parse_args(arguments)
     cluster = Cluster()
     if not cluster.runs:

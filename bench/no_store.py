@@ -1,4 +1,4 @@
-"""The receiver with a store that keeps nothing: the ceiling that durability is measured by."""
+"""The receiver with a store that stores nothing: the ceiling, to compare durability with."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What `scripts/bench ring` compares: our receiver and its peers, which are had first."""
+"""What `scripts/bench ring` compares: our receiver and its peers, fetched or built first."""
 
 import hashlib
 import shutil
@@ -13,7 +13,7 @@ PEERS = Path(__file__).with_name("peers")
 
 
 class NotHere(Exception):  # noqa: N818 - no error: the others are measured without it
-    """A peer can't be had; the message says why."""
+    """A peer is not available; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def available() -> tuple[list[Subject], list[str]]:
         try:
             subject.provide()
         except NotHere as reason:
-            notes.append(f"{subject.name} is left out: {reason}")
+            notes.append(f"{subject.name} is skipped: {reason}")
         else:
             here.append(subject)
     return here, notes

@@ -1,8 +1,8 @@
 """Durable events/s, CPU time and latency on Cassandra: the receiver, FastAPI, Express and Go.
 
-All write to the same ring of real nodes on this machine, in turns: under each kind of load each of
-them runs once a round, in a new process that is warmed up first, on emptied tables. A run counts if
-its events are found in the tables afterwards.
+All write to the same ring of real nodes on this machine, in turns. In a round each of them runs
+once under each kind of load, in a new process that is warmed up first, on emptied tables. A run
+counts only if its events are found in the tables afterwards.
 """
 
 import argparse
@@ -41,7 +41,7 @@ RING_WAIT_SECONDS = 600.0  # another ring on this machine may be in use
 
 OUR_KEYSPACE = "bench"
 PEERS_KEYSPACE = "bench_peers"
-# In buckets: at thousands of events/s a partition a minute would be hot, and too large.
+# In buckets: at thousands of events/s one partition per minute would be hot, and too large.
 PEERS_TABLE = """
 CREATE TABLE events (
   minute int, bucket int, id timeuuid, received_at timestamp, type text, call_id text, body text,
@@ -60,9 +60,9 @@ class Run:
     p99_ms: float
     errors: int
     receiver_us: float
-    """CPU time of its process by stored event, in microseconds."""
+    """CPU time of its process per stored event, in microseconds."""
     ring_us: float
-    """CPU time of Cassandra by stored event, in microseconds."""
+    """CPU time of Cassandra per stored event, in microseconds."""
 
     @property
     def total_us(self) -> float:
@@ -153,7 +153,7 @@ def takes_events(url: str) -> bool:
 def pressed(url: str, load: Load, seconds: int) -> Driven:
     """As much as it takes: each connection sends its next event when the last was answered."""
     measured = wrk.run(url, load, seconds)
-    # wrk goes on for a little longer than told, so at least this many were answered.
+    # wrk runs a little longer than asked, so at least this many were answered.
     answered = int(measured.per_second * seconds)
     nan = float("nan")
     return Driven(measured.per_second, answered, measured.errors, nan, measured.p99_ms)
@@ -207,7 +207,7 @@ class Results:
         return table(header, rows)
 
     def cpu(self) -> str:
-        """Microseconds an event, of the subject and of Cassandra."""
+        """Microseconds per event, of the subject and of Cassandra."""
         header = ["load", "", "itself", "Cassandra", "together", "receiver / it"]
         rows = []
         for load in (*(load.name for load in LOADS), STEADY):

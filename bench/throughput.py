@@ -43,7 +43,7 @@ class Results:
         return [one.per_second for one in self.measured[load.name, subject]]
 
     def rows(self) -> list[list[str]]:
-        """A table's rows, one a load."""
+        """A table's rows, one per load."""
         rows = []
         for load in LOADS:
             ours = self.per_second(load, "receiver")

@@ -1,4 +1,4 @@
-"""wrk as the load generator: what it costs is a tenth of what a receiver costs."""
+"""wrk as the load generator: it costs a tenth of what a receiver costs."""
 
 import re
 import subprocess

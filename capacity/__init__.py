@@ -1,4 +1,4 @@
-"""How much of what a rate of events needs: arithmetic on what was measured.
+"""How many allocations and nodes a rate of events needs: arithmetic on measured values.
 
 constants       constants.toml: each value with the command that measured it
 sizing          from a need to allocations, nodes, disk, memory: pure arithmetic

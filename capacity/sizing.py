@@ -49,7 +49,7 @@ class Need:
     busy: float
     """Up to what part a core may be busy at the peak, with one node dead. A choice."""
     filled: float
-    """Up to what part a disk may be filled; compaction writes a file anew beside the old ones."""
+    """How full a disk may be; compaction writes a new file beside the old ones."""
 
     @property
     def peak(self) -> float:

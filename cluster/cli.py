@@ -1,7 +1,7 @@
-"""Three nodes on this machine, each with Consul, Nomad, Cassandra and Fabio; the webhook on them.
+"""Three nodes on this machine, each with Consul, Nomad, Cassandra and Fabio, that run the webhook.
 
-Nodes are namespaces: network, processes, mounts and host name of their own, and the addresses
-192.168.56.11 to .13. They run the files that virtual machines run.
+A node is a set of namespaces (network, processes, mounts, host name). The addresses are
+192.168.56.11 to .13. The nodes run the same files as virtual machines.
 """
 
 import argparse
@@ -30,8 +30,8 @@ def main() -> int:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     verbs.add_parser("up", help="start what does not run; ends when every part is well")
     down = verbs.add_parser("down", help="end everything, and remove it")
-    down.add_argument("--keep-data", action="store_true", help="for the next `up`")
-    verbs.add_parser("status", help="what runs where, and whether it is well")
+    down.add_argument("--keep-data", action="store_true", help="keep it for the next `up`")
+    verbs.add_parser("status", help="show what runs where, and whether it is well")
     run = verbs.add_parser(
         "run",
         prefix_chars=" ",  # what begins with - is Nomad's
@@ -49,24 +49,27 @@ def main() -> int:
     for verb, meaning in (
         ("kill", "end everything on a node at once and silently, as a power cut does"),
         ("start", "start a node; it finds the others by itself"),
-        ("shell", "a shell on a node, or a command: scripts/cluster shell node-1 -- nomad status"),
+        (
+            "shell",
+            "a shell on a node, or a command: scripts/cluster shell node-1 -- nomad status",
+        ),
     ):
         one = verbs.add_parser(verb, help=meaning)
         one.add_argument("node", help="such as node-1")
         if verb == "shell":
             one.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
-    hurt = verbs.add_parser("hurt", help="a drill: hurt a node in one of many ways, and heal it")
+    hurt = verbs.add_parser("hurt", help="a drill: inject a fault into a node, and heal it")
     hurt.add_argument("node", help="such as node-1")
     hurt.add_argument("fault", help="`scripts/bench faults --help` lists them")
     hurt.add_argument("--seconds", type=float, default=30.0, help="for how long (default: 30)")
     restart = verbs.add_parser("restart", help="restart one part of a node")
     restart.add_argument("node", help="such as node-1")
     restart.add_argument("part", choices=[part.name for part in SHOWN])
-    replace = verbs.add_parser("replace", help="bring a node back whose disk was lost")
+    replace = verbs.add_parser("replace", help="bring back a node that lost its disk")
     replace.add_argument("node", help="such as node-1")
-    verbs.add_parser("spread", help="move allocations of the webhook until they are even")
+    verbs.add_parser("spread", help="move allocations of the webhook until they are spread evenly")
     verbs.add_parser(
-        "env", help='for `eval "$(scripts/cluster env)"`: nomad and consul then find it'
+        "env", help='for `eval "$(scripts/cluster env)"`: nomad and consul then find the cluster'
     )
     arguments = parser.parse_args()
     if arguments.verb == "run" and {"-h", "--help"} & {*arguments.arguments}:
@@ -83,9 +86,7 @@ def main() -> int:
     except (ClusterError, NamespaceError) as error:
         fail(str(error))
     except KeyboardInterrupt:
-        say(
-            "stopped; scripts/cluster up goes on from here, scripts/cluster down ends what there is"
-        )
+        say("stopped; scripts/cluster up resumes, scripts/cluster down ends what runs")
         return 130
 
 
@@ -127,13 +128,13 @@ def act(arguments: argparse.Namespace) -> int:
 
 
 def refuse_what_cannot_be() -> None:
-    """End where there can be no nodes."""
+    """End the command if this machine can't run nodes."""
     from cluster.linux.namespace import missing
 
     provide(COMMANDS)
     reason = missing()
     if reason:
         fail(
-            f"no nodes here: {reason}.\n       They work as root on a Linux machine; virtual ones, "
+            f"no nodes here: {reason}.\n       They need root on a Linux machine; virtual ones, "
             "by `vagrant up`, need neither."
         )

@@ -1,4 +1,4 @@
-"""The state of the cluster in a few lines, on a terminal written over again as it changes."""
+"""The state of the cluster in a few lines; on a terminal they are redrawn as it changes."""
 
 import sys
 import time

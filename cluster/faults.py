@@ -1,7 +1,7 @@
-"""Ways to hurt a node, as data: each has what it does and what undoes it.
+"""Ways to hurt a node, as data: each has an action and what undoes it.
 
-For drills (`scripts/cluster hurt`), for the tests and for the table in docs/faults.md. Network
-faults are silent, as real ones are: packets vanish, and nobody is told.
+They are for drills (`scripts/cluster hurt`), for the tests and for the table in docs/faults.md.
+Network faults are silent, as real ones are: packets vanish without a reply.
 """
 
 import shutil
@@ -45,7 +45,7 @@ def fault(name: str) -> Fault:
 
 
 def _processes(node: Node) -> Iterator[int]:
-    """Every process of the node, its allocations' too, which have their own process numbers."""
+    """Every process of the node, including its allocations', which have separate numbers."""
     network = Path(f"/proc/{namespaces.machine(node).pid}/ns/net").readlink()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -89,7 +89,7 @@ def _no_nft() -> str | None:
 def _no_netem() -> str | None:
     probe = "tc qdisc add dev lo root netem delay 1ms"
     tried = run(["unshare", "--net", "sh", "-c", f"ip link set lo up && {probe}"])
-    return f"this kernel delays no packets: {tried.stderr.strip()}" if tried.returncode else None
+    return f"this kernel can't delay packets: {tried.stderr.strip()}" if tried.returncode else None
 
 
 def _delay(node: Node) -> None:
@@ -138,12 +138,15 @@ def _nothing(_node: Node) -> None:
 
 FAULTS = (
     Fault(
-        "exit", "its processes end, and its kernel says goodbye", namespaces.end, namespaces.start
+        "exit",
+        "its processes end, and its kernel closes their connections",
+        namespaces.end,
+        namespaces.start,
     ),
-    Fault("kill", "its power is cut: it says nothing any more", namespaces.kill, namespaces.start),
+    Fault("kill", "its power is cut: it sends nothing any more", namespaces.kill, namespaces.start),
     Fault(
         "hang",
-        "none of its processes runs; its kernel takes connections",
+        "none of its processes runs; its kernel accepts connections",
         lambda node: _signal_all(node, signal.SIGSTOP),
         lambda node: _signal_all(node, signal.SIGCONT),
     ),
@@ -161,7 +164,7 @@ FAULTS = (
     ),
     Fault(
         "mute",
-        "what it sends is lost; it hears",
+        "what it sends is lost; it receives everything",
         lambda node: _drop(node, f"out oifname {NODE_INTERFACE}"),
         _pass,
         missing=_no_nft,

@@ -1,9 +1,8 @@
-"""What is sent to the nodes' addresses while there are no nodes goes nowhere.
+"""While there are no nodes, drops what is sent to their addresses.
 
-Without it the machine's default route takes it, out to whoever has those addresses there: load and
-events would reach a stranger. The fence stays when the nodes end, for that is what it is for. It
-does not stand in the way of another network with these addresses, such as virtual machines have:
-only the default route is out of bounds.
+Otherwise the machine's default route would send it to whoever has those addresses there: load and
+events would reach a stranger. So the fence stays when the nodes end. It does not block another
+network with these addresses, such as that of virtual machines: it closes only the default route.
 """
 
 from cluster.layout import NETWORK

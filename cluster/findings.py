@@ -1,4 +1,4 @@
-"""What is wrong with the cluster, in words: what each part says, held against the others."""
+"""What is wrong with the cluster, in words: each part's statements compared with the others'."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ class Placed:
 
 @dataclass(slots=True)
 class Facts:
-    """What the parts say beside `Health`. What nobody could be asked about is missing."""
+    """What the parts say, apart from `Health`. What nobody could answer is missing."""
 
     views: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """By node: what its routes program sees (cluster/routing)."""
@@ -59,7 +59,7 @@ def gather(running: Iterable[str]) -> Facts:
 
 
 def findings(health: Health, facts: Facts, running: Iterable[str]) -> list[str]:
-    """What is wrong, the cause before the consequence where that is known."""
+    """What is wrong, the cause before the consequence if that is known."""
     return [
         *_down(running),
         *_drained(facts),
@@ -73,7 +73,7 @@ def findings(health: Health, facts: Facts, running: Iterable[str]) -> list[str]:
 
 
 def urgent(found: Iterable[str]) -> list[str]:
-    """Those of the findings that are a fault, and not a matter of taste."""
+    """The findings that are faults, not matters of taste."""
     return [line for line in found if UNEVEN not in line]
 
 
@@ -189,7 +189,9 @@ def _ask(client: Any, facts: Facts) -> None:
                 facts.placed.append(Placed(one["NodeName"], _address(client, one["ID"])))
     for one in client.nodes.get_nodes():
         if one["Status"] == "ready" and one["Drain"]:
-            facts.drained[one["Name"]] = "it is drained: nomad node drain -disable NODE"
+            facts.drained[one["Name"]] = (
+                "it is drained; to end that: nomad node drain -disable NODE"
+            )
         elif one["Status"] == "ready" and one["SchedulingEligibility"] != "eligible":
             facts.drained[one["Name"]] = "nomad node eligibility -enable NODE"
 

@@ -1,4 +1,4 @@
-"""What the cluster says of itself, asked at whichever nodes answer."""
+"""The cluster's state, asked from any nodes that answer."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ class Instance:
 
 @dataclass(slots=True)
 class Health:
-    """The state of all parts; what nobody could be asked about is missing."""
+    """The state of all parts; what nobody could answer is missing."""
 
     members: set[str] = field(default_factory=set)
     """Nodes whose Consul agents are alive."""

@@ -73,7 +73,7 @@ def submit(name: str, *options: str) -> None:
 
 
 def nomad(*arguments: str) -> str:
-    """What `nomad` with these arguments printed. Raises ClusterError where it failed."""
+    """What `nomad` with these arguments printed. Raises ClusterError if it failed."""
     done = subprocess.run(
         [str(KIT / "bin" / "nomad"), *arguments],
         env={**os.environ, "NOMAD_ADDR": _answering().url(NOMAD_PORT)},
@@ -87,7 +87,7 @@ def nomad(*arguments: str) -> str:
 
 
 def client_id(node: Node) -> str:
-    """By which Nomad knows the node's client; it is another one after its disk was lost."""
+    """Nomad's id of the node's client; after a lost disk it is another one."""
 
     def question(client: Any) -> str | None:
         found = [one for one in client.nodes.get_nodes() if one["Name"] == node.name]
@@ -100,9 +100,9 @@ def client_id(node: Node) -> str:
 
 
 def run_again_if_given_up(name: str, *options: str) -> None:
-    """Run a job again of which nothing runs, and for which Nomad does nothing any more.
+    """Run a job again if nothing of it runs and Nomad does nothing more for it.
 
-    So it is where the first deployment failed, as on machines that are slow to begin with: what is
+    This happens if the first deployment failed, as on machines that are slow to begin with: what is
     missing is not placed any more. Raises ClusterError.
     """
 
@@ -154,7 +154,7 @@ def release(version: str) -> None:
         raise ClusterError("there is no cluster; scripts/cluster up")
     add_release(KIT, version, platform.machine(), node_python())
     options = f"-var version={version}"
-    say(f"{version} is on all nodes; it rolls out by: scripts/cluster run {options} webhook")
+    say(f"{version} is on all nodes; roll it out: scripts/cluster run {options} webhook")
 
 
 def node_python() -> str:

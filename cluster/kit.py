@@ -1,4 +1,4 @@
-"""What every node has at /opt/teracompra, put together in one folder.
+"""What every node has at /opt/teracompra, assembled in one folder.
 
     bin/        the programs of cluster/layout.py's parts: consul, nomad, fabio
     cache/      Cassandra's program files
@@ -29,7 +29,7 @@ FROM_REPOSITORY = ("artifacts", "cassandra", "cluster", "consul", "node", "nomad
 def fill(kit: Path, arch: str, python: str) -> str:
     """Make `kit` what nodes of this architecture and Python need; the release's version.
 
-    What is fetched or built comes from the cache where it is there. A kit that is in use may be
+    What is fetched or built comes from the cache if it is there. A kit that is in use may be
     filled again: each file is replaced as a whole.
     """
     (kit / "bin").mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def fill(kit: Path, arch: str, python: str) -> str:
 
 
 def add_release(kit: Path, version: str | None, arch: str, python: str) -> str:
-    """Add the release `version` of the checkout, its own unless told otherwise; the version."""
+    """Add the release `version` of the checkout, by default its own; the version."""
     release = provide_release(version, python, arch)
     name = version or release.name.partition("-cp")[0]
     mirror(release, kit / "releases" / name)

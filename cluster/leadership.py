@@ -1,4 +1,4 @@
-"""Who leads Nomad and Consul, and the handing over of either, as before work on a node."""
+"""Who leads Nomad and Consul, and handing over either, for example before work on a node."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""Work on a running cluster, each piece ending when all is well again."""
+"""Work on a running cluster; each operation ends when all is well again."""
 
 import time
 from collections.abc import Callable

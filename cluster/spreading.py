@@ -1,4 +1,4 @@
-"""Allocations over the nodes evenly, again: they stay where they are when a node comes back."""
+"""Spreads allocations evenly over the nodes again: they don't move when a node comes back."""
 
 import time
 from collections import Counter
@@ -16,7 +16,7 @@ TRIES = 3  # for each allocation: Nomad may place one where it was
 
 
 def uneven(numbers: Mapping[str, int]) -> tuple[str, str] | None:
-    """The node with the most and the one with the fewest, where one could be moved; or None."""
+    """The node with the most and the one with the fewest, if one could be moved; or None."""
     if not numbers:
         return None
     most = max(sorted(numbers), key=lambda name: numbers[name])
@@ -33,7 +33,7 @@ def spread() -> int:
     moved = 0
     while pair := uneven(numbers := allocations_by_node()):
         if moved >= TRIES * sum(numbers.values()):
-            raise ClusterError(f"Nomad places them where they were: {dict(numbers)}")
+            raise ClusterError(f"Nomad keeps placing them where they were: {dict(numbers)}")
         most, fewest = pair
         say(f"moving one of the {numbers[most]} of {most}; {fewest} has {numbers[fewest]}")
         nomad("alloc", "stop", _running()[most][0])

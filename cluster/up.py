@@ -1,4 +1,4 @@
-"""From nothing, or from what there is, to a cluster of which every part is well."""
+"""Starts what does not run yet, until every part of the cluster is well."""
 
 import platform
 import subprocess
@@ -53,7 +53,7 @@ def up() -> None:
 
 
 def run_jobs(kind: NodeKind, display: Display) -> None:
-    """From nodes that have started to events that are taken. Raises ClusterError."""
+    """From started nodes to a webhook that takes events. Raises ClusterError."""
     _wait(kind, display, servers_are_well, "Consul, Nomad and Cassandra")
     say("applying the schema")
     _apply_schema(kind)
@@ -70,7 +70,7 @@ def run_jobs(kind: NodeKind, display: Display) -> None:
 
 
 def _apply_schema(kind: NodeKind) -> None:
-    """Apply it, again where a slow node did not answer in time: what is there already stays."""
+    """Apply it, again if a slow node did not answer in time: what is there already stays."""
     deadline = time.monotonic() + kind.within_seconds
     command = [sys.executable, str(ROOT / "node" / "bin" / "cassandra"), "schema"]
     while True:
@@ -122,12 +122,12 @@ def traffic_is_taken(health: Health) -> bool:
 
 
 def all_is_well(health: Health, found: Iterable[str]) -> bool:
-    """Whether every part is well, and nothing that was found is a fault."""
+    """Whether every part is well, and no finding is a fault."""
     return not urgent(found) and servers_are_well(health) and traffic_is_taken(health)
 
 
 def is_ready(health: Health) -> bool:
-    """Whether events are taken, and whoever scales a job now is not told to come back later."""
+    """Whether events are taken, and a job can be scaled now."""
     return WEBHOOK not in health.deploying and traffic_is_taken(health)
 
 

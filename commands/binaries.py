@@ -1,7 +1,7 @@
-"""The servers' programs: put Nomad, Consul and Fabio into the cache, checked.
+"""The servers' programs: get Nomad, Consul and Fabio, checked, into the cache.
 
-Each is the official release where that can be had, and built from its source otherwise, which
-takes some minutes. With all in the cache no network is needed. docs/binaries.md says more.
+Each is the official release if it can be fetched; otherwise it is built from source, which takes
+some minutes. If the cache has everything, no network is needed. docs/binaries.md says more.
 """
 
 import argparse
@@ -17,14 +17,14 @@ def main() -> int:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     get = verbs.add_parser("get", help="fetch or build what is not there yet; prints the paths")
     get.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BINARIES)} (all)")
-    listing = verbs.add_parser("list", help="which there are, and where those here came from")
+    listing = verbs.add_parser("list", help="list the programs, and where those here came from")
     for verb in (get, listing):
         verb.add_argument(
             "--arch",
             type=architecture,
             choices=ARCHITECTURES,
             default=architecture(),
-            help="for machines of another kind than this one (default: %(default)s)",
+            help="the machines that they are for (default: %(default)s)",
         )
     arguments = parser.parse_args()
     if arguments.verb == "list":

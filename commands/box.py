@@ -1,7 +1,7 @@
-"""A Vagrant box of our own, for libvirt: Debian 12 with Java and Python in it.
+"""A Vagrant box of our own, for libvirt: Debian 12 with Java and Python.
 
-With it `vagrant up` needs no network at all. It is made as root on Debian (amd64), in some minutes,
-and kept in the cache (430 MB):
+With it `vagrant up` needs no network at all. Making it takes root on Debian (amd64) and some
+minutes; it is kept in the cache (430 MB):
 
     scripts/box add
     TERACOMPRA_BOX=teracompra/node vagrant up --provider=libvirt
@@ -30,11 +30,11 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser("build", help="make the box unless it is there; prints its path")
-    verbs.add_parser("add", help=f"build it, and give it to Vagrant as {NAME}")
+    verbs.add_parser("build", help="make the box unless it exists; prints its path")
+    verbs.add_parser("add", help=f"build it, and add it to Vagrant as {NAME}")
     arguments = parser.parse_args()
     if os.geteuid() != 0 or platform.machine() != "x86_64":
-        fail("a box is made as root on an x86_64 machine; others take Debian's (docs/vagrant.md)")
+        fail("making a box needs root on x86_64; others use Debian's box (docs/vagrant.md)")
     provide(COMMANDS)
     from artifacts.box import BoxError, provide_box
 

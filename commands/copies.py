@@ -1,7 +1,7 @@
 """Copies of a SQLite store, while a receiver writes to it or while none does.
 
-The copy is what a reader sees at one moment: with what is in the log only, without what comes in
-meanwhile. It appears whole and checked, or not at all.
+The copy is what a reader sees at one moment: it has what is only in the log, and not what comes in
+meanwhile. It appears complete and checked, or not at all.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from webhook.store.sqlite.schema import APPLICATION_ID
 
 
 class StoreError(Exception):
-    """It can't be done; the message says why and what to do."""
+    """The operation can't be done; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def back_up(store: Path, copy: Path) -> Copy:
 
 
 def restore(copy: Path, store: Path) -> list[Path]:
-    """Put `copy` at the path of `store`; where what there was is now. Raises StoreError."""
+    """Put `copy` at the path of `store`; the new paths of the old files. Raises StoreError."""
     try:
         _check(copy)
         with _alone(store):
@@ -73,7 +73,7 @@ def restore(copy: Path, store: Path) -> list[Path]:
 
 
 def empty(store: Path) -> list[Path]:
-    """Leave nothing at the path of `store`; where what there was is now. Raises StoreError."""
+    """Leave nothing at the path of `store`; the new paths of its files. Raises StoreError."""
     try:
         with _alone(store):
             moved = _put_aside(store)
@@ -84,7 +84,7 @@ def empty(store: Path) -> list[Path]:
 
 
 def _refuse_orphaned_log(store: Path) -> None:
-    """Opening the store would have SQLite delete a log, or apply that of another file."""
+    """Raises StoreError if opening the store would make SQLite delete or misapply a log."""
     try:
         lock = beside(store, LOCK).read_text(errors="replace")
     except OSError:
@@ -94,7 +94,7 @@ def _refuse_orphaned_log(store: Path) -> None:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """A connection that makes no file. Raises StoreError where there is none."""
+    """A connection that creates no file. Raises StoreError if there is none."""
     if not path.is_file():
         raise StoreError(f"there is no file {path}")
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30)
@@ -106,7 +106,7 @@ def _check_owner(db: sqlite3.Connection, path: Path) -> None:
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path}: {error}") from error
     if found != APPLICATION_ID:
-        raise StoreError(f"{path} is no receiver's store")
+        raise StoreError(f"{path} is not a receiver's store")
 
 
 def _check(path: Path) -> int:

@@ -1,7 +1,7 @@
-"""See the system do its work: a receiver on SQLite, and bursts of events at it.
+"""See the system at work: a receiver on SQLite, and bursts of events sent to it.
 
-Sets up what it needs, starts both, shows the page's address and the progress, and at the end holds
-what was acknowledged against what is counted and what is stored. Exits with 0 if they agree.
+The demo sets up what it needs, starts both, and shows the page's address and the progress. At the
+end it compares the acknowledged events with those counted and stored; exit code 0 if they agree.
 """
 
 import argparse
@@ -35,7 +35,10 @@ def main() -> int:
         help=f"how long to send bursts, 1 to {LONGEST_SECONDS} (default 60); Ctrl-C ends it early",
     )
     parser.add_argument(
-        "--port", type=int, default=8080, help="of the receiver (default 8080; a free one if taken)"
+        "--port",
+        type=int,
+        default=8080,
+        help="the receiver's port (default 8080; a free one if taken)",
     )
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep store and ledger in DIR, which must be new"
@@ -127,7 +130,7 @@ def _output(command: list[str], ledger: Path) -> str:
 
 
 def _interrupt(generator: subprocess.Popen[str], ledger: Path) -> None:
-    """Ctrl-C for whoever hears it: while Python itself starts, it would be a traceback."""
+    """Pass Ctrl-C on; while Python itself starts, it would cause a traceback."""
     generator.send_signal(signal.SIGINT if ledger.exists() else signal.SIGTERM)
 
 

@@ -1,10 +1,10 @@
 """Check style, types, and the files that are not Python.
 
 Python: ruff (lint and format) and mypy --strict. Shell: shellcheck. Dockerfiles: hadolint. YAML:
-yamllint. HCL and jobs: they can be parsed, and `nomad fmt` would change nothing, where Nomad is
-among the programs of the cache (`scripts/binaries get nomad`).
+yamllint. HCL and jobs: they must parse, and `nomad fmt` must change nothing, if Nomad is in the
+cache (`scripts/binaries get nomad`).
 
-Which files are checked follows from the repository: no list is kept.
+The repository determines which files are checked; no list is kept.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--fix", action="store_true", help="mend what can be mended by itself")
+    parser.add_argument("--fix", action="store_true", help="fix what can be fixed automatically")
     fix = parser.parse_args().fix
     python = str(provide_venv("dev"))
     files = repository_files()
@@ -54,7 +54,7 @@ def run(command: list[str]) -> int:
 
 
 def repository_files() -> list[Path]:
-    """What git tracks, and what it would; all files of a checkout without git."""
+    """What git tracks or would track; without git, all files of the checkout."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -88,12 +88,12 @@ def is_dockerfile(path: Path) -> bool:
 
 
 def having(files: list[Path], trait: Callable[[Path], bool]) -> list[str]:
-    """Their names, from the root of the repository."""
+    """The names of the files with a trait, from the root of the repository."""
     return [str(path.relative_to(ROOT)) for path in files if trait(path)]
 
 
 def shell_and_docker(files: list[Path]) -> list[list[str]]:
-    """For which there are programs for x86-64 alone."""
+    """The checks of shell and Dockerfiles, whose programs exist only for x86-64."""
     checks = []
     for program, arguments, trait in (
         ("shellcheck", [], is_shell),
@@ -103,14 +103,14 @@ def shell_and_docker(files: list[Path]) -> list[list[str]]:
         if path.exists():
             checks.append([str(path), *arguments, *having(files, trait)])
         else:
-            say(f"left out: there is no {program} for {platform.machine()}")
+            say(f"skipped: there is no {program} for {platform.machine()}")
     return checks
 
 
 def nomad_format(files: list[Path], *, fix: bool) -> list[list[str]]:
-    """With the Nomad of the cache, or the machine's own."""
+    """The check of the jobs' format, with the cache's Nomad or the machine's own."""
     program = cached(NOMAD) or shutil.which("nomad")
     if program is None:
-        say("left out: nomad fmt; scripts/binaries get nomad")
+        say("skipped: nomad fmt; to run it: scripts/binaries get nomad")
         return []
     return [[str(program), "fmt", *([] if fix else ["-check"]), *having(files, is_hcl)]]

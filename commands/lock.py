@@ -1,4 +1,4 @@
-"""Pin the dependencies of pyproject.toml anew, with hashes, into requirements/*.txt."""
+"""Pin the dependencies of pyproject.toml again, with hashes, into requirements/*.txt."""
 
 import argparse
 import subprocess

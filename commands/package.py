@@ -1,8 +1,8 @@
-"""Make a release: a folder that a node runs the receiver and the load generator from.
+"""Make a release: a folder from which a node runs the receiver and the load generator.
 
-It holds the pinned packages and this checkout's webhook/ and tgibf/, and needs nothing but
-Python: PYTHONPATH=$(scripts/package) python3 -m webhook. It lies in the cache; its path is printed.
-The same version again from changed sources takes the place of the one before.
+It has the pinned packages and this checkout's webhook/ and tgibf/, and needs only Python:
+PYTHONPATH=$(scripts/package) python3 -m webhook. It is in the cache; its path is printed.
+If you make a version again from changed sources, it replaces the one before.
 """
 
 import argparse
@@ -16,12 +16,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--version", metavar="V", help="its name (default: pyproject.toml's)")
-    parser.add_argument("--python", default=PYTHON, help="the nodes' (default %(default)s)")
+    parser.add_argument("--version", metavar="V", help="its version (default: pyproject.toml's)")
+    parser.add_argument(
+        "--python", default=PYTHON, help="the nodes' Python version (default %(default)s)"
+    )
     parser.add_argument(
         "--arch",
         default=platform.machine(),
-        help=f"{' or '.join(ARCHITECTURES)}, the nodes' (default: this machine's)",
+        help=f"the nodes' architecture, {' or '.join(ARCHITECTURES)} (default: this machine's)",
     )
     arguments = parser.parse_args()
     try:

@@ -1,7 +1,7 @@
-"""A receiver's SQLite store in an operator's hands: keep a copy, restore one, begin anew.
+"""A receiver's SQLite store in an operator's hands: make a copy, restore one, begin anew.
 
-Never copy, move or delete the file by hand while a receiver runs: what was acknowledged last is in
-the log beside it. A ring has commands of its own: scripts/cassandra empty, and docs/stores.md.
+Never copy, move or delete the file by hand while a receiver runs: the events acknowledged last are
+in the log beside it. For a ring see scripts/cassandra empty, and docs/stores.md.
 """
 
 import argparse
@@ -16,9 +16,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    backup = verbs.add_parser("backup", help="make a checked copy; receivers go on meanwhile")
-    restored = verbs.add_parser("restore", help="put a copy in the store's place; stop it first")
-    emptied = verbs.add_parser("empty", help="put the store aside, to begin anew; stop it first")
+    backup = verbs.add_parser("backup", help="make a checked copy; the receiver may run")
+    restored = verbs.add_parser("restore", help="replace the store; stop the receiver first")
+    emptied = verbs.add_parser("empty", help="move the store aside; stop the receiver first")
     restored.add_argument("copy", type=Path, help="made by backup")
     for verb in (backup, restored, emptied):
         verb.add_argument("store", type=_path, help="a path, or sqlite:///path as in WEBHOOK_STORE")
@@ -39,7 +39,7 @@ def main() -> int:
     except StoreError as error:
         fail(str(error))
     for path in aside:
-        say(f"what there was is in {path}")
+        say(f"the old file is now {path}")
     print(f"{arguments.store} is in order; start the receiver")
     return 0
 

@@ -1,7 +1,7 @@
-"""What virtual machines need of this machine: all that nodes run, in one folder, .vagrant/kit.
+"""What virtual machines need from this machine: all that nodes run, in the folder .vagrant/kit.
 
-`vagrant up` calls it and copies the folder to each machine. What is fetched or built is kept in the
-cache, and taken from there the next time.
+`vagrant up` calls this and copies the folder to each machine. What is fetched or built is kept in
+the cache for the next time.
 """
 
 import argparse
@@ -15,7 +15,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    kit = verbs.add_parser("kit", help="put the folder together, or bring it up to date")
+    kit = verbs.add_parser("kit", help="make the folder, or bring it up to date")
     keep = verbs.add_parser(
         "keep", help="keep the Debian packages that a machine had to fetch, for the others"
     )
@@ -39,8 +39,8 @@ def main() -> int:
         elif arguments.verb == "release":
             virtual.release(arguments.version)
             options = f"-preserve-counts -var version={arguments.version}"
-            say("it goes to the machines by: vagrant rsync")
-            say(f"and rolls out by, on one of them: nomad job run {options} webhook.nomad")
+            say("copy it to the machines: vagrant rsync")
+            say(f"roll it out, on one of them: nomad job run {options} webhook.nomad")
     except OSError as error:
         fail(str(error))
     return 0

@@ -1,9 +1,9 @@
-"""Hold a ledger of the load generator against a store, event by event.
+"""Compare a ledger of the load generator with a store, event by event.
 
-In Jepsen's words: the run is valid if no acknowledged event is lost, and none is stored that was
-refused, never attempted, or stored already. The store must have taken events of this ledger only.
-A ledger knows whether it is whole. Where its disk was full or its generator was killed, there is no
-verdict on events that it does not name.
+In Jepsen's words: a run is valid if no acknowledged event is lost, and the store has no event that
+was refused, never attempted, or stored already. The store must have only this ledger's events.
+A ledger records whether it is complete. If its disk was full or its generator was killed, there is
+no verdict on the events that it does not name.
 
 Exit codes: 0 valid, 1 INVALID, 2 ledger or store can't be read, 3 INCOMPLETE, and valid so far.
 """
@@ -56,7 +56,7 @@ def main() -> int:
     if verdict.valid and ledger.incomplete:
         print(
             f"INCOMPLETE: the ledger does not name every event of {len(ledger.incomplete)} run(s), "
-            f"and {len(verdict.unnamed)} of theirs are stored; nothing that it names was broken"
+            f"and {len(verdict.unnamed)} of theirs are stored; the events that it names are right"
         )
         return EXIT_INCOMPLETE
     print("valid" if verdict.valid else "INVALID")

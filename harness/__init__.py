@@ -1,1 +1,1 @@
-"""Real parts as child processes, for whoever runs some: demo, benchmarks, load test, tests."""
+"""Real parts as child processes, for the demo, the benchmarks, the load test and the tests."""

@@ -1,4 +1,4 @@
-"""The cluster of three nodes, by the command that users type, and what it says of itself.
+"""The cluster of three nodes, controlled by the command that users type, and its state.
 
     cluster = Cluster()
     cluster.up()
@@ -7,8 +7,8 @@
     cluster.start(NODES[0])
     cluster.down()
 
-There is one set of addresses, so one cluster on a machine. Its store is shared by all who use it:
-verdicts go by the ids of a run's own ledger.
+There is one set of addresses, so one cluster per machine. All users share its store, so a verdict
+uses the ids of its run's own ledger.
 """
 
 import subprocess
@@ -121,7 +121,7 @@ class Cluster:
             answer = ask_nomad(question)
             return [] if answer is None else [answer]
 
-        return wait_for(answers, "an answer of Nomad's", ELECTION_SECONDS, 0.2)[0]
+        return wait_for(answers, "an answer from Nomad", ELECTION_SECONDS, 0.2)[0]
 
     def count(self) -> int:
         """How many allocations of the webhook Nomad has been told to run."""

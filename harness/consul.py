@@ -1,4 +1,4 @@
-"""A Consul agent of its own, and receivers that it checks.
+"""A separate Consul agent, and receivers that it checks.
 
     with Consul(directory) as consul, Receiver(store, consul=consul.url) as receiver:
         consul.register("webhook-1", receiver.port)
@@ -26,7 +26,7 @@ ATTEMPTS = 3
 class Consul:
     """An agent on ports of 127.0.0.1 that were free, from `with` until its end.
 
-    With a `token` nothing is to be had from it without that one. Its log is `consul.log` in
+    With a `token`, it answers nothing without it. Its log is `consul.log` in
     `directory`.
     """
 

@@ -1,8 +1,8 @@
-"""What clients see at each node's door while something happens to a node.
+"""What clients see at each node's door (its Fabio) while something happens to a node.
 
-A generator for each door, so that every event has a door, and at an even rate, so that every event
-has a moment: that at which it was due. Or one generator that knows all doors, and leaves out one
-that does not answer, as a careful client would.
+There is a generator for each door, so every event has a door, and an even rate, so every event has
+a moment when it was due. Or there is one generator that knows all doors, and leaves out one that
+does not answer, as a careful client would.
 
     with Doors(tmp_path, keep_alive=False) as doors:
         ...
@@ -28,7 +28,7 @@ RATE = 50
 """Events per second at each door."""
 TIMEOUT_SECONDS = 5
 ALL_DOORS = "all"
-"""In place of a node's name, where one client knows all doors."""
+"""In place of a node's name, if one client knows all doors."""
 FEW = 0.01
 """A door whose requests fail less often is in service."""
 

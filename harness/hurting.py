@@ -109,7 +109,7 @@ def appoint(role: str) -> Node:
     consuls = victim if role in {"consul", "both"} else other
 
     def handed_over() -> bool:
-        """Asked again where a hand-over before is still under way."""
+        """Asked again if a previous hand-over is still under way."""
         nomad, consul = cluster_leaders()
         with suppress(ClusterError):
             if nomad != nomads.name:

@@ -1,4 +1,4 @@
-"""What runs on this machine, as /proc has it."""
+"""The processes of this machine, from /proc."""
 
 from collections.abc import Iterator
 from pathlib import Path

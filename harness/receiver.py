@@ -59,7 +59,7 @@ class ReceiverProcess:
 
     @property
     def pid(self) -> int:
-        """The receiver's own process, also where a tracer started it."""
+        """The receiver's own process, even if a tracer started it."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return int(children[0]) if children else pid

@@ -8,8 +8,8 @@
         ring.start_node(2)
         ring.wait_up()
 
-Nodes are numbered from 1; node n is 192.168.56.1n, reached from the host's own network. All of it
-goes when the process that made it goes, whichever way.
+Nodes are numbered from 1; node n is 192.168.56.1n, reached from the host's own network. The whole
+ring ends with the process that made it, however that ends.
 """
 
 import os
@@ -59,7 +59,7 @@ SHORT_LIVED = (*QUICK, "-XX:TieredStopAtLevel=1")
 
 
 class RingError(Exception):
-    """A ring does not do as it is told; the message has the end of a node's log."""
+    """A ring does not behave as asked; the message has the end of a node's log."""
 
 
 class NoRingError(Exception):
@@ -85,7 +85,7 @@ class Node:
 
     @property
     def pid(self) -> int:
-        """The JVM, as the host numbers it. Raises RingError where none runs."""
+        """The JVM, as the host numbers it. Raises RingError if none runs."""
         parents = [self.process.pid] if self.process is not None else []
         for _ in range(1 + self.traced):  # nsenter has one child, and so has a tracer
             parents = [child for parent in parents for child in children(parent)]
@@ -201,7 +201,7 @@ class Ring:
     def start_node(self, number: int) -> None:
         """Start a node that does not run, without waiting for it."""
         if self.runs(number):
-            raise RingError(f"node {number} runs already")
+            raise RingError(f"node {number} already runs")
         node = self.nodes[number]
         with node.log.open("ab") as log:
             node.process = subprocess.Popen(
@@ -220,7 +220,7 @@ class Ring:
         self._end(number, signal.SIGKILL)
 
     def stop_node(self, number: int) -> None:
-        """SIGTERM, which lets it say goodbye to the others."""
+        """SIGTERM, which lets it announce its end to the others."""
         self._end(number, signal.SIGTERM)
 
     def _end(self, number: int, how: signal.Signals) -> None:
@@ -293,14 +293,14 @@ class Ring:
     # The network
 
     def cut(self, number: int) -> None:
-        """Part a node from the other nodes, silently, both ways; clients still reach it."""
+        """Cut a node off from the other nodes, silently, both ways; clients still reach it."""
         self.nodes[number].parted = self.nodes[number].disturbed = True
         for node, other in self._pairs(number):
             neighbour = ["ip", "neighbour", "replace", other.host, "lladdr", NOWHERE]
             node.machine.must(*neighbour, "nud", "permanent", "dev", "eth1")
 
     def hide(self, number: int) -> None:
-        """Part a node from clients, silently; the other nodes still reach it."""
+        """Cut a node off from clients, silently; the other nodes still reach it."""
         self.nodes[number].parted = self.nodes[number].disturbed = True
         neighbour = ["ip", "neighbour", "replace", self.nodes[number].host, "lladdr", NOWHERE]
         must([*neighbour, "nud", "permanent", "dev", INTERFACE])
@@ -352,7 +352,7 @@ class Ring:
     def apply_schema(
         self, keyspace: str = "teracompra", *, replication: int | None = None, **settings: int
     ) -> None:
-        """Make the tables in `keyspace`, with as many replicas as nodes unless told otherwise."""
+        """Make the tables in `keyspace`, by default with as many replicas as nodes."""
         schema = Schema(keyspace, replication or len(self.nodes), **settings)
         with self.session() as session:
             apply_schema(session, schema)
@@ -406,7 +406,7 @@ class Ring:
 
 @contextmanager
 def _lock(seconds: float) -> Iterator[None]:
-    """The right to the one set of addresses; the kernel takes it back from whoever ends."""
+    """The right to the one set of addresses; the kernel takes it back when its process ends."""
     with socket.socket(socket.AF_UNIX) as lock:
         deadline = time.monotonic() + seconds
         holder = 0

@@ -16,18 +16,18 @@ MINUTES = 35.0
 BURST_SIZE = 1000
 
 DESCRIPTION = """\
-Send events for half an hour and more, watch everything each second, and judge the run event by
-event. It ends with a report: one page, report.json with every sample, and the charts as PNG.
+Send events for half an hour or more, sample everything once per second, and check every event and
+every count. The report is one page, report.json with every sample, and the charts as PNG.
 
 targets:
-  demo      a receiver of its own on SQLite (the default)
-  cluster   the three nodes of scripts/cluster, through the load balancer of each
+  demo      its own receiver on SQLite (the default)
+  cluster   the three nodes of scripts/cluster, through each node's load balancer
   vagrant   the same on virtual machines
   URL       any receiver, such as http://127.0.0.1:8080
 
-The load is TGIBF's bursts, or --rate N events a second, or both at once: --bursts --rate N.
-Ctrl-C ends the load, waits for what is in flight, and still judges and reports; a second one gives
-up what is in flight, a third one everything."""
+The load is TGIBF's bursts, or --rate N events per second, or both at once: --bursts --rate N.
+Ctrl-C ends the load, waits for what is in flight, and still judges and reports. A second Ctrl-C
+drops what is in flight, a third one everything."""
 
 EPILOG = """\
 examples:
@@ -39,24 +39,24 @@ examples:
   scripts/loadtest --judge report/2026-11-27T12-00-00Z
 
 exit codes:
-  0 valid: no acknowledged event is lost, none is stored that should not be, every count was right
-  1 INVALID, or the run broke off    2 it could not begin, or wrong usage    130 given up"""
+  0 valid: no acknowledged event is lost, no unexpected one is stored, every count was right
+  1 INVALID, or the run was interrupted    2 it could not begin, or wrong usage    130 given up"""
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Make the report anew from its record."""
+    """Make the report again from its record."""
 
     record: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judge a finished run anew, of which ledger and store are still there."""
+    """Judge a finished run again; its ledger and store must still exist."""
 
     directory: Path
     store: str
-    """In place of the one that the record names; empty to use that."""
+    """Replaces the store in the record, unless empty."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> Plan | Again | Judge:
@@ -83,11 +83,11 @@ def _plan(given: argparse.Namespace) -> Plan:
         except TargetError as error:
             raise PlanError(f"--target {error}") from error
     if given.store and named:
-        raise PlanError("--store is for the target URL; the others know theirs")
+        raise PlanError("--store is for a target URL; the other targets have their own")
     if given.scale and given.target not in SCALABLE:
         raise PlanError(f"--scale needs Nomad: allowed with --target {' or '.join(SCALABLE)}")
     if given.window is not None and given.target != "demo":
-        raise PlanError("--window is for the receiver of the demo; others have their own")
+        raise PlanError("--window is for the demo's receiver; others have their own")
     seconds = given.minutes * 60 if given.seconds is None else given.seconds
     return Plan(
         target=given.target if named else given.target.rstrip("/"),
@@ -134,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
         type=number(0.01, 100_000),
         default=MINUTES,
         metavar="N",
-        help=f"how long to send (default {MINUTES:g}: the window of 30 and a little more)",
+        help=f"how long to send (default {MINUTES:g}: the window of 30 plus a little)",
     )
     length.add_argument("--seconds", type=number(1, 1_000_000), metavar="N", help="the same")
     parser.add_argument(
@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_steps,
         default=(),
         metavar="SECOND:COUNT,...",
-        help="have so many allocations from that second on; at the end there are as many as before",
+        help="scale to COUNT allocations at SECOND; at the end to as many as before",
     )
     _add_load(parser)
     _add_target(parser)
@@ -168,7 +168,7 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--keep-alive",
         action="store_true",
-        help="with --rate: use connections again, instead of one for every POST",
+        help="with --rate: reuse connections, instead of one for every POST",
     )
     group.add_argument(
         "--batch", type=whole(1, 1000), metavar="N", help="with --rate: events per POST"
@@ -181,18 +181,21 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         "--store",
         default="",
         metavar="URL",
-        help="where the events of a target URL are stored, as in WEBHOOK_STORE; without it only "
-        "counts can be checked. With --judge: in place of the store that the report names",
+        help="the store of a target URL, as in WEBHOOK_STORE; without it only counts can be "
+        "checked. With --judge: replaces the store that the report names",
     )
     group.add_argument(
-        "--window", type=whole(1, 86_400), metavar="SECONDS", help="of the demo (default 1800)"
+        "--window",
+        type=whole(1, 86_400),
+        metavar="SECONDS",
+        help="the demo's window (default 1800)",
     )
     group.add_argument(
         "--port",
         type=whole(0, 65_535),
         default=8080,
         metavar="N",
-        help="of the demo (default %(default)s; a free one if it is taken)",
+        help="the demo's port (default %(default)s; a free one if it is taken)",
     )
 
 
@@ -207,16 +210,16 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--keep",
         action="store_true",
-        help="keep the ledger, and the store of the demo; an INVALID run's are kept anyway",
+        help="keep the ledger and the demo's store; after an INVALID run they are always kept",
     )
     group.add_argument(
         "--again",
         type=Path,
         metavar="FILE",
-        help="make page and charts anew beside this report.json: the same bytes",
+        help="make page and charts again beside this report.json, identical in every byte",
     )
     group.add_argument(
-        "--judge", type=Path, metavar="DIR", help="judge a finished run of which all is kept, anew"
+        "--judge", type=Path, metavar="DIR", help="judge a finished run again, if all is kept"
     )
 
 

@@ -1,4 +1,4 @@
-"""Load for half an hour and more, a verdict event by event, and a report. See docs/load-test.md."""
+"""Load for half an hour or more, a verdict on every event, and a report. See docs/load-test.md."""
 
 from loadtest.arguments import parse
 from tools.entry import enter, importing

@@ -1,4 +1,4 @@
-"""How a run goes, on stderr: a few lines, redrawn, on a terminal; elsewhere a line every 10 s."""
+"""Shows a run on stderr: a few lines, redrawn on a terminal; elsewhere a line every 10 s."""
 
 import shutil
 import sys
@@ -31,7 +31,7 @@ class State:
 
 
 class Display:
-    """Shows states as they come, often; `close` leaves the last one standing."""
+    """Shows states as they arrive, often; `close` keeps the last one on the terminal."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
@@ -40,7 +40,7 @@ class Display:
         self._told: set[str] = set()
 
     def show(self, state: State) -> None:
-        """Show a state, if it is time to. Where it can't be shown the run goes on all the same."""
+        """Show a state, if it is time to. If it can't be shown, the run continues all the same."""
         with suppress(OSError):
             self._show(state)
 

@@ -1,4 +1,4 @@
-"""On what, and from which sources, a run was made."""
+"""The machine of a run, and the sources that it was made from."""
 
 import os
 import platform

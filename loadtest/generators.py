@@ -1,4 +1,4 @@
-"""TGIBF in processes of its own: what it sends, it writes down, in a ledger and in a series."""
+"""TGIBF in separate processes: it records what it sends in a ledger and in a series."""
 
 import json
 import signal
@@ -18,7 +18,7 @@ ENDED_IN_ORDER = {0, 1}  # all acknowledged, or not all
 
 
 class Generator:
-    """One generator; a context manager that lets none go on."""
+    """One generator; leaving its context ends it."""
 
     def __init__(self, load: Load, urls: Sequence[str], seconds: float, directory: Path) -> None:
         """Its ledger goes into `directory`, and its series for as long as it runs."""

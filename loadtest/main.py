@@ -67,7 +67,7 @@ def _judge(wish: Judge) -> int:
     record = _read(directory / FILE)
     store = wish.store or _absolute(record.target.store, directory)
     if not store:
-        fail("that run's store is not known; name it by --store", COULD_NOT_BEGIN)
+        fail("the run's store is not known; name it with --store", COULD_NOT_BEGIN)
     try:
         judge_again(record, directory, store, say)
     except (NotToBeJudgedError, StartError) as error:

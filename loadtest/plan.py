@@ -1,4 +1,4 @@
-"""What is to be done."""
+"""The plan of a run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 class PlanError(ValueError):
-    """What was asked for can't be; the message says what is allowed."""
+    """The request is not possible; the message says what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """So many seconds after the beginning there are to be so many allocations."""
+    """From `second` after the beginning on, `count` allocations are wanted."""
 
     second: float
     count: int

@@ -1,6 +1,6 @@
 """What is kept of a run: `report.json`. Everything else in a report is made from it.
 
-Times are Unix times in seconds; what is measured over a time has it in `seconds`.
+Times are Unix times in seconds. Figures measured over a time have its length in `seconds`.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ FILE = "report.json"
 
 
 class RecordError(Exception):
-    """The file is no record that this version reads; the message says why."""
+    """The file is not a record that this version reads; the message says why."""
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -134,7 +134,7 @@ class TargetRecord(msgspec.Struct):
 
 
 class GeneratorRecord(msgspec.Struct):
-    """One generator: what it was told, and its own summary, None if it did not end in order."""
+    """One generator: its settings, and its own summary, None if it did not end in order."""
 
     name: str
     rate: float | None
@@ -144,7 +144,7 @@ class GeneratorRecord(msgspec.Struct):
     """The file's name, in the report's folder for as long as it is kept."""
     summary: dict[str, Any] | None = None
     error: str = ""
-    """How it broke off."""
+    """How it was interrupted."""
 
 
 class FinalCount(msgspec.Struct):
@@ -183,7 +183,7 @@ class LedgerVerdict(msgspec.Struct):
 
 
 class CountVerdict(msgspec.Struct):
-    """Every count that was read, against what it had to be.
+    """Every count that was read, compared with its bounds.
 
     `exact` says that the store's rows were read: the final counts then have one right value.
     """
@@ -194,7 +194,7 @@ class CountVerdict(msgspec.Struct):
     """Counts read on the way."""
     wrong: list[CountSample]
     bounds: list[tuple[int, int]]
-    """What each of the wrong ones had to be within."""
+    """The bounds of each wrong count."""
 
     @property
     def valid(self) -> bool:
@@ -202,7 +202,7 @@ class CountVerdict(msgspec.Struct):
 
 
 class Verdict(msgspec.Struct):
-    """`ledger` is None where there is no store to read, `counts` where nothing could be judged.
+    """`ledger` is None if there is no store to read, `counts` if nothing could be judged.
 
     `broken` says why it could not.
     """

@@ -66,7 +66,7 @@ class _Run:
         try:
             window, before = window_seconds(url), baseline(url)
         except NoAnswerError as error:
-            raise TargetUnavailable(f"{url}: no count is to be had: {error}") from error
+            raise TargetUnavailable(f"{url}: no count is available: {error}") from error
         self._interrupts.heed()
         began = time.time()
         with ExitStack() as stack:

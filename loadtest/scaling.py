@@ -1,4 +1,4 @@
-"""Has as many allocations as the plan says, when it says so."""
+"""Scales to as many allocations as the plan says, at the times that it says."""
 
 import threading
 import time

@@ -1,1 +1,1 @@
-"""What a node runs. Its programs are in `bin/`; standard library only, but where one says so."""
+"""What a node runs. Its programs are in `bin/`; standard library only, unless one says so."""

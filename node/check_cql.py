@@ -1,4 +1,4 @@
-"""Does Cassandra take clients on this node's eth1? For Consul's check: 0 for yes, 2 for no."""
+"""Does Cassandra accept clients on this node's eth1? For Consul's check: 0 for yes, 2 for no."""
 
 import argparse
 import socket
@@ -22,7 +22,7 @@ def main() -> int:
         print(f"Cassandra does not answer: {error}")
         return 2
     if len(answer) < 5 or answer[4] != SUPPORTED:
-        print(f"what listens at {host}:{PORT} is no Cassandra")
+        print(f"what listens at {host}:{PORT} is not Cassandra")
         return 2
     print(f"Cassandra answers at {host}:{PORT}")
     return 0

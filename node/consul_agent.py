@@ -1,9 +1,10 @@
 """Become this node's Consul agent, with an identity that outlives its disk.
 
-An agent makes up a random one and keeps it on its disk. A node that comes back with an empty disk
-is then a stranger, who may not take the node's name for as long as Consul believes that the node is
-alive; where it came back at once that is for good, and what the node no longer runs stays listed
-as healthy. So the identity is made from the host name instead, unless there is one.
+By default an agent generates a random identity and keeps it on its disk. A node that comes back
+with an empty disk then has a new identity, and may not take the node's name as long as Consul
+believes that the node is alive. If it came back at once, that is forever, and what the node no
+longer runs stays listed as healthy. So the identity is derived from the host name, unless there is
+one already.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""End what Nomad runs on this machine, if the machine is going down. Otherwise do nothing.
+"""End what Nomad runs on this machine, if the machine shuts down. Otherwise do nothing.
 
-systemd runs it when it has stopped Nomad, which leaves its allocations alone, and before it stops
-Cassandra, Consul and the network: they get out of Consul, so that balancers send nothing new, and
-then SIGTERM, so that what is in flight is stored and answered. Without it systemd's own SIGTERM
-goes to Nomad's executors, too: they cut their tasks off and stay, and systemd waits for them for a
-minute and a half.
+systemd runs it after it has stopped Nomad, which leaves its allocations running, and before it
+stops Cassandra, Consul and the network. It takes the allocations out of Consul, so that balancers
+send nothing new, and then sends SIGTERM, so that what is in flight is stored and answered. Without
+it systemd's own SIGTERM would reach Nomad's executors, too: they would cut their tasks off and
+stay, and systemd would wait for them for a minute and a half.
 
 It runs with PYTHONPATH=/opt/teracompra/packages.
 """
@@ -22,7 +22,7 @@ from cluster.linux.namespace import children, signal_process
 
 NOMAD = Path("/opt/teracompra/bin/nomad")
 NOTICE_SECONDS = 5.0  # shutdown_delay in webhook.nomad
-DRAIN_SECONDS = 30.0  # a webhook takes up to 20, Fabio 25: what is open goes on as long
+DRAIN_SECONDS = 30.0  # a webhook takes up to 20, Fabio 25
 SERVICES = "_nomad-task-"  # what Nomad's names for services of allocations begin with
 
 

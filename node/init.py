@@ -1,8 +1,8 @@
-"""The first process of a node made of namespaces: what systemd is on a node that is a machine.
+"""The first process of a node made of namespaces; on a virtual machine systemd has this role.
 
-It sets sysctl.conf, starts the units that it is given in order, starts again those that end, and
-reaps. Each unit's output goes to /var/log/UNIT.log, and the number of its process to UNIT.pid
-beside it. SIGTERM stops them in the opposite order.
+It sets sysctl.conf, starts the given units in order, restarts those that end, and reaps. Each
+unit's output goes to /var/log/UNIT.log, and its process number to UNIT.pid beside it. SIGTERM stops
+the units in the opposite order.
 """
 
 import argparse
@@ -71,7 +71,7 @@ class Unit:
             log = os.open(LOGS / f"{self.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            # The most that is allowed where that is less: containers can't raise it.
+            # The most that is allowed, if that is less: containers can't raise it.
             files = min(self.files, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
             environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", **self.environment}

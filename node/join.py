@@ -1,7 +1,7 @@
-"""From three nodes to events that are taken: apply the schema, run Fabio and the webhook, wait.
+"""From three nodes to a running webhook: apply the schema, run Fabio and the webhook, wait.
 
-Every virtual machine runs it when it is provisioned. Where another node is not there yet, it does
-nothing: the last one to come does it. What has been done already is left as it is.
+Every virtual machine runs it when it is provisioned. If another node is missing, it does nothing:
+the last node does it. What has been done already is left as it is.
 
 It runs with PYTHONPATH=/opt/teracompra/packages.
 """
@@ -22,7 +22,7 @@ EMULATED = Path("/etc/systemd/system/cassandra.service.d/emulated.conf")  # prov
 PATIENT = ("-var", "healthy_deadline=10m")
 ADVICE = (
     "on a node, `journalctl -u consul -u cassandra -u nomad` shows why; "
-    "`vagrant provision` goes on from here"
+    "`vagrant provision` resumes from here"
 )
 
 

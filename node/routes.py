@@ -1,10 +1,10 @@
 """The routes of this node's Fabio: the instances of the webhook that can be used from here.
 
-Without a command it serves them at port 9997 until SIGTERM. With one it waits until they are
-served, and becomes that command: Fabio, begun without routes, would close what comes.
+Without a command it serves them at port 9997 until SIGTERM. With a command it waits until they are
+served, and becomes that command: a Fabio that started without routes would close connections.
 
-Either waits until its ports are free: on a node that was taken for dead, the Fabio before this one
-may still be at work for what it has open.
+Both wait until their ports are free: on a node that was believed dead, the previous Fabio may still
+serve its open connections.
 
 It runs with PYTHONPATH=/opt/teracompra/packages.
 """
@@ -47,7 +47,7 @@ def wait_until_free(*ports: int) -> None:
     told = False
     while taken := [port for port in ports if listens(port)]:
         if not told:
-            print(f"waiting until {taken} are free: what listens there has to end", flush=True)
+            print(f"waiting until {taken} are free: end whatever listens there", flush=True)
         told = True
         time.sleep(PAUSE_SECONDS)
 

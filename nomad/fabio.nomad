@@ -86,7 +86,7 @@ job "fabio" {
     task "fabio" {
       driver = "exec"
 
-      # Its door closes at once; what came in before may go on this long (`shutdownwait`).
+      # Its door closes at once; open connections get this long (`shutdownwait`).
       kill_timeout = "35s"
 
       volume_mount {

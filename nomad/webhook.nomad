@@ -24,7 +24,7 @@ job "webhook" {
 
   # A new version comes first in one allocation more than there are. Once that one takes traffic, the
   # old ones are replaced one by one; a version that can't start never takes the place of one that
-  # runs. Nomad refuses to scale while a deployment goes on, so it ends soon: after 1 s of health, or
+  # runs. Nomad refuses to scale during a deployment, so it ends soon: after 1 s of health, or
   # with the first allocation that is not well (a progress deadline would have it try on until then).
   update {
     max_parallel      = 1

@@ -1,1 +1,1 @@
-"""The tests in stages: which there are, what each needs, and what came of a run."""
+"""The tests in stages: the stages, what each needs, and the results of a run."""

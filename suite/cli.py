@@ -1,8 +1,8 @@
 """Set up and run the tests, in stages, the quickest first.
 
-What a stage needs is brought before it: Debian packages as root on Debian, and the servers'
-programs, in the background at the lowest priority. Without root everything runs that can, and
-nothing is installed system-wide. The last lines say what was skipped or left out, and why.
+Before a stage runs, its needs are installed: Debian packages as root on Debian, and the servers'
+programs, in the background at the lowest priority. Without root, the stages that need none run,
+and nothing is installed system-wide. The last lines say what was skipped or left out, and why.
 """
 
 import argparse
@@ -11,11 +11,11 @@ from itertools import takewhile
 from suite.stages import SUITES
 
 EPILOG = """
-Whatever else is given goes to pytest, for example:
+All other arguments go to pytest, for example:
   scripts/test tests/webhook/rules/test_window.py
   scripts/test -k pipelined -x
   scripts/test quick --random-order
-Only the stages that have such tests are run, and only what these need is installed.
+Only the stages that have these tests run, and only their needs are installed.
 Exit code: 0 if all passed, else pytest's: 1 a failure, 2 interrupted, 4 wrong usage, 5 no tests.
 """
 

@@ -1,4 +1,4 @@
-"""What pytest tells `scripts/test` before a run: which stages have tests that were asked for."""
+"""What pytest tells `scripts/test` before a run: which stages have the requested tests."""
 
 import json
 from collections import Counter

@@ -1,7 +1,7 @@
-"""What tests need, brought while the quick ones run: Debian packages, the servers' programs.
+"""What tests need, installed while the quick ones run: Debian packages, the servers' programs.
 
-It goes on in the background, at the lowest priority, and ends with this process. Only a package
-manager is never cut short: half an installation is worse than a late end.
+This happens in the background, at the lowest priority, and ends with this process. Only a package
+manager is never interrupted: half an installation is worse than a late end.
 """
 
 import subprocess
@@ -47,12 +47,12 @@ class Preparation:
         if process is not None and process.stdin is not None:
             process.stdin.close()  # which ends it
         if self._thread.is_alive() and not self._installed.is_set():
-            say("waiting for the package manager, which must not be cut short")
+            say("waiting for the package manager, which must not be interrupted")
         self._thread.join()
         self._log.close()
 
     def failures(self) -> list[str]:
-        """What could not be had since the last call, in words."""
+        """What could not be installed since the last call, in words."""
         new, self._failures = self._failures, []
         return new
 
@@ -61,7 +61,7 @@ class Preparation:
         self._await(self._installed, "Debian packages")
 
     def await_servers(self) -> None:
-        """Return when the servers' programs are there, or can't be had."""
+        """Return when the servers' programs are ready, or unavailable."""
         self._await(self._brought, "the servers' programs")
 
     def _await(self, event: threading.Event, what: str) -> None:
@@ -73,7 +73,7 @@ class Preparation:
         while not event.wait(SHOW_EVERY_SECONDS):
             if line := self._last_line():
                 print(f"    {line}", file=sys.stderr, flush=True)
-        say(f"{what} are here, after {time.monotonic() - began:.0f} s of waiting")
+        say(f"{what} are ready, after {time.monotonic() - began:.0f} s")
 
     def _last_line(self) -> str:
         lines = Path(self._log.name).read_text(errors="replace").split("\n")

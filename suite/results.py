@@ -1,4 +1,4 @@
-"""What came of a stage, from the report that pytest writes in JUnit's format."""
+"""The results of a stage, from the report that pytest writes in JUnit's format."""
 
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass

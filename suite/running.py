@@ -1,4 +1,4 @@
-"""Runs the stages of a suite: a pytest for each, and at the end what came of them."""
+"""Runs the stages of a suite, each in a pytest, and then prints the results."""
 
 import os
 import shutil
@@ -47,7 +47,7 @@ def run(suites: Sequence[Suite], arguments: Sequence[str], *, keep_going: bool) 
         tests = Tests(python, given, Path(directory))
         code, plan = tests.plan()
         if code:
-            say(f"suites: {', '.join(SUITES)}; whatever else is given goes to pytest")
+            say(f"suites: {', '.join(SUITES)}; all other arguments go to pytest")
             return code
         stages = _stages(suites, plan, given)
         left_out = {} if os.geteuid() == 0 else {s.name: NEEDS_ROOT for s in stages if s.root}
@@ -71,7 +71,7 @@ def run_stages(
             if stage.servers:
                 preparation.await_servers()
             for failure in preparation.failures():
-                say(f"not to be had, and tests that need it will fail:\n{failure}")
+                say(f"not available, so tests that need it will fail:\n{failure}")
             say(
                 f"stage {number + 1} of {len(stages)}: {stage.name} ({stage.title}), "
                 f"expected {clock(stage.seconds)}"
@@ -139,7 +139,7 @@ class Tests:
         return 0, Plan.read(file)
 
     def run(self, stage: Stage, plan: Plan) -> tuple[Results, int]:
-        """Run a stage to its end; what came of it, and pytest's exit code."""
+        """Run a stage to its end; its results, and pytest's exit code."""
         began = time.monotonic()
         python = self.python
         if stage.python:
@@ -168,7 +168,7 @@ class Tests:
 
 @dataclass
 class Account:
-    """What came of a run so far."""
+    """The results of a run so far."""
 
     plan: Plan
     left_out: dict[str, str]

@@ -1,7 +1,7 @@
 """The stages of `scripts/test`, quickest first, and which tests are in which.
 
 A test belongs to the last stage that one of its fixtures or marks names; without any, to the stage
-that has its folder. So each test is in exactly one stage. A pytest of its own runs each stage.
+that has its folder. So each test is in exactly one stage. A separate pytest runs each stage.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,11 +38,11 @@ class Stage:
     root: bool = False
     """Whether nothing of it can run without root."""
     alone: bool = False
-    """Whether it runs only where it is named."""
+    """Whether it runs only if it is named."""
     python: str = ""
     """The version of Python that runs it, if that is another one than runs the others."""
     interpreter: str = ""
-    """Where that one is."""
+    """The path of that Python."""
     repeats: tuple[str, ...] = ()
     """The stages whose tests it runs again."""
 
@@ -66,7 +66,7 @@ STAGES = (
     ),
     Stage(
         "receiver",
-        "a receiver on SQLite: HTTP, durability, pressure, kills",
+        "a receiver on SQLite: HTTP, durability, overload, kills",
         seconds=220,
         folders=("webhook", "faults", "harness"),
         commands={
@@ -79,7 +79,7 @@ STAGES = (
     ),
     Stage(
         "scripts",
-        "what is typed: the demo, releases, programs, the load test",
+        "what you type: the demo, releases, programs, the load test",
         seconds=190,
         folders=(
             *("scripts", "commands", "suite", "artifacts", "loadtest", "vagrant", "cluster"),
@@ -136,7 +136,7 @@ STAGES = (
     ),
     Stage(
         "machines",
-        "nodes that are machines: in containers, and emulated by QEMU",
+        "nodes that boot: in containers, and emulated by QEMU",
         seconds=4500,
         words=frozenset({"box", "machines"}),
         commands={
@@ -180,7 +180,7 @@ def on_other_python(version: str, interpreter: str) -> Stage:
 
 @dataclass(frozen=True)
 class Suite:
-    """Stages under one name, and what pytest is told besides."""
+    """Stages under one name, with more arguments for pytest."""
 
     meaning: str
     stages: tuple[str, ...]

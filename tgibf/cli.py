@@ -16,24 +16,25 @@ from tgibf.target import Target, TargetError, parse_target
 from tgibf.version import VERSION
 
 _DESCRIPTION = """\
-Thank God It's Black Friday: POSTs call events at a webhook, as the telephony provider does, and
-accounts for every one of them. Each event is drawn at random from 40 fixed ones.
+Thank God It's Black Friday: POSTs call events to a webhook, as the telephony provider does, and
+accounts for each of them. Each event is drawn at random from 40 fixed ones.
 
 burst mode (the default):
-  Burst i has i x 1000 events, every one at once, each on a connection of its own. When all are
-  answered it waits 2 s and goes on with i + 1. After a burst in which a connection failed
-  (refused, reset, closed without an answer, timed out; not an HTTP error) i steps back by 2.
+  Burst i sends i x 1000 events at once, each on its own connection. When all are answered it waits
+  2 s and continues with i + 1. After a burst in which a connection failed (refused, reset, closed
+  without an answer, timed out; not an HTTP error) i steps back by 2.
 steady mode (--rate):
-  Events at even intervals, whatever the answers. Latency counts from the moment an event was due.
+  Sends events at even intervals, whatever the answers. Latency counts from the moment an event was
+  due.
 
-Without --bursts or --seconds it goes on until Ctrl-C or SIGTERM. Then it starts nothing new, waits
-for the events in flight and prints the summary; a second Ctrl-C gives those up."""
+Without --bursts or --seconds it runs until Ctrl-C or SIGTERM. Then it starts nothing new, waits
+for the events in flight and prints the summary; a second Ctrl-C drops them."""
 
 _EPILOG = """\
 outcomes:
   acked    the answer was 200
   refused  certainly not stored: no connection, or an HTTP error that says so
-  unknown  neither is certain: no full answer came, or it leaves open what became of the event
+  unknown  neither is certain: no complete answer came, or it leaves the outcome open
 
 examples:
   python -m tgibf http://127.0.0.1:8080
@@ -45,7 +46,7 @@ examples:
 
 exit codes:
   0 every event was acked    1 some were refused or unknown, or a file could not be written, or was
-  taken away    2 wrong usage    130, 143 stopped, by SIGINT or SIGTERM, before anything was sent"""
+  removed    2 wrong usage    130, 143 stopped, by SIGINT or SIGTERM, before anything was sent"""
 
 
 def main(
@@ -130,8 +131,8 @@ def _parser() -> argparse.ArgumentParser:
         "urls",
         metavar="URL",
         nargs="*",
-        help="the webhook, http or https; several take turns; without a path it is /events;"
-        " default: the environment variable WEBHOOK, URLs separated by spaces",
+        help="the webhook, http or https; events go to several in turn; the default path is"
+        " /events; without URL: the environment variable WEBHOOK, URLs separated by spaces",
     )
     parser.add_argument("--version", action="version", version=f"tgibf {VERSION}")
     _add_mode_arguments(parser)
@@ -149,7 +150,7 @@ def _add_mode_arguments(parser: argparse.ArgumentParser) -> None:
         "--pause",
         metavar="SECONDS",
         type=number(0, 3600),
-        help="between the last answer of a burst and the next burst (default 2)",
+        help="time between the last answer of a burst and the next burst (default 2)",
     )
     group.add_argument("--bursts", metavar="N", type=whole(1), help="stop after N bursts")
     group.add_argument(
@@ -171,13 +172,13 @@ def _add_request_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--keep-alive",
         action="store_true",
-        help="use connections again, instead of one for every POST",
+        help="reuse connections, instead of one for every POST",
     )
     group.add_argument(
         "--failover",
         action="store_true",
-        help="leave a webhook out of the turns if it fails or says nothing for 2 s: one POST per"
-        " second goes there until one is answered",
+        help="skip a webhook if it fails or does not answer for 2 s: it gets one POST per second"
+        " until one is answered",
     )
     group.add_argument(
         "--batch",
@@ -185,20 +186,20 @@ def _add_request_arguments(parser: argparse.ArgumentParser) -> None:
         type=whole(1, MAX_BATCH),
         default=1,
         help="events per POST, as a JSON array (default 1: the bare object); rates and bursts"
-        " count events all the same",
+        " still count events",
     )
     group.add_argument(
         "--timeout",
         metavar="SECONDS",
         type=number(0.1, 120),
         default=30.0,
-        help="from the start of a POST to the end of its answer (default 30)",
+        help="limit from the start of a POST to the end of its answer (default 30)",
     )
     group.add_argument(
         "--seed",
         metavar="N",
         type=whole(0),
-        help="makes the draw of events the same every time",
+        help="draw the same events every time",
     )
 
 
@@ -218,7 +219,7 @@ def _add_report_arguments(parser: argparse.ArgumentParser) -> None:
         "--series",
         metavar="FILE",
         type=Path,
-        help="write the figures of each second, a JSON object a line, to FILE, which must be new",
+        help="write each second's figures to FILE, one JSON object per line; FILE must be new",
     )
     group.add_argument("--json", action="store_true", help="print the summary as a JSON object")
     group.add_argument("--quiet", action="store_true", help="no progress on stderr")

@@ -1,4 +1,4 @@
-"""Many POSTs at once, each on a connection to itself."""
+"""Many POSTs at once, each on its own connection."""
 
 import asyncio
 import select

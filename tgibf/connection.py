@@ -1,11 +1,11 @@
 """One connection to a webhook, carrying one POST at a time.
 
 A connection is a non-blocking socket and a record of how far its POST has come. It never waits:
-`advance` goes as far as the socket allows and `waits_for` then tells which readiness is missing.
+`advance` goes as far as the socket allows, and `waits_for` then says which readiness is missing.
 
-Raw sockets, rather than asyncio's transports, for two reasons: a burst needs no task per event
-(a quarter less CPU per event), and whether a first byte was written, which decides between refused
-and unknown, is known instead of supposed.
+It uses raw sockets rather than asyncio's transports, for two reasons: a burst needs no task per
+event (a quarter less CPU per event), and it is known, not guessed, whether a first byte was
+written, which decides between refused and unknown.
 """
 
 import errno

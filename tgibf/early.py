@@ -1,4 +1,4 @@
-"""How the process begins and ends, whatever it was started with and whoever reads its output."""
+"""How the process begins and ends, however it was started and whoever reads its output."""
 
 import errno
 import os
@@ -32,7 +32,7 @@ def begin() -> None:
 def end_with(main: Callable[[], int]) -> NoReturn:
     """Run `main`, and end with its exit code.
 
-    Where the reader of its output has gone, as in `tgibf URL | head`, it ends quietly. Where the
+    If the reader of its output has gone, as in `tgibf URL | head`, it ends quietly. If the
     output can't be written, as on a full disk, one line says so.
     """
     code: object
@@ -57,7 +57,7 @@ def end_with(main: Callable[[], int]) -> NoReturn:
 
 
 def _silence(*numbers: int) -> None:
-    """What is still in the buffers goes nowhere, and nobody complains of it."""
+    """Discard silently what is still in the buffers."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for number in numbers:
         os.dup2(nowhere, number)

@@ -1,4 +1,4 @@
-"""A file that a run writes from its beginning to its end, and that others may get at meanwhile."""
+"""A file that a run writes from its beginning to its end, and that others may change meanwhile."""
 
 import os
 import stat
@@ -35,7 +35,7 @@ class KeptFile:
             self._file.flush()
         except OSError as error:
             self._failed = True
-            self._tell(f"is not whole: {error.strerror or error}")
+            self._tell(f"is incomplete: {error.strerror or error}")
             return
         self._size += len(text)
         self._look()
@@ -45,7 +45,7 @@ class KeptFile:
         if stat.S_ISREG(ours.st_mode) and ours.st_size < self._size:
             self.cut = True
             self._size = ours.st_size
-            self._tell("is not whole: somebody has cut it")
+            self._tell("is incomplete: somebody has cut it")
         try:
             there = os.path.samestat(ours, self.path.stat())
         except OSError:

@@ -1,8 +1,8 @@
 """The ledger: a file with one line, `<id> <outcome>`, for every event that was started.
 
 A run begins with the line `# run <name> begins` and ends with `# run <name> is whole`. Without the
-second one it does not name every event: its disk was full, or its generator was killed. The same
-holds without the first one: it was cut.
+second line it does not name every event: its disk was full, or its generator was killed. Without
+the first line it was cut.
 """
 
 import os
@@ -154,7 +154,7 @@ def read_ledger(path: Path, outcomes: Outcomes | None = None) -> LedgerContents:
                     f"{', '.join(_OUTCOMES)}"
                 )
             if not outcomes.add(name, outcome):
-                raise LedgerError(f"{path}, line {number}: the id {name!r} comes a second time")
+                raise LedgerError(f"{path}, line {number}: the id {name!r} is there twice")
     return LedgerContents(outcomes, torn, frozenset(begun ^ whole), blank=not number)
 
 
@@ -171,4 +171,4 @@ def _check(path: Path, *, append: bool) -> None:
     if not append:
         raise LedgerError(f"{path} already has lines: choose another file, or --append-ledger")
     if torn:
-        raise LedgerError(f"{path} ends in a torn line: choose another file, or mend that one")
+        raise LedgerError(f"{path} ends in a torn line: choose another file, or repair this one")

@@ -1,7 +1,7 @@
 """A small number for each of many ids.
 
-Ids that are numbered as `tgibf.events.event_id` does take a byte each: ten million of them are ten
-megabytes, where a dict has gigabytes. Others take what a dict takes.
+Ids that are numbered as in `tgibf.events.event_id` take one byte each: ten million of them are ten
+megabytes, where a dict takes gigabytes. Other ids take as much as in a dict.
 """
 
 import re

@@ -1,11 +1,11 @@
-"""What became of an event: the outcome, and the judgement that leads to it.
+"""The outcome of an event, and how it is judged.
 
 An outcome is never guessed:
 
 acked    The receiver answered 200: it says that the event is stored.
 refused  The event is certainly not stored: no byte of the request was written, or the receiver
          answered with an error that says so.
-unknown  Neither is certain. A byte of the request was written and no full answer came, or the
+unknown  Neither is certain. A byte of the request was written and no complete answer came, or the
          answer leaves it open.
 """
 

@@ -13,8 +13,8 @@ _LOG_INTERVAL = 5.0
 class Progress:
     """One line, redrawn, on a terminal; elsewhere a line every 5 s and one per finished burst.
 
-    `activity` is what the line begins with: the mode, and the burst or the rate. Where it can't be
-    written, as on a full disk, the run goes on without.
+    `activity` is what the line begins with: the mode, and the burst or the rate. If it can't be
+    written, as on a full disk, the run continues without it.
     """
 
     def __init__(self, stream: TextIO, tally: Tally, *, quiet: bool) -> None:

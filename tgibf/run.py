@@ -36,7 +36,7 @@ def run(settings: Settings) -> Summary:
 
     SIGINT and SIGTERM start nothing new and wait for what is in flight; a second one gives that up
     too. Raises, before anything is sent, TargetError for a host without an address, LedgerError for
-    a ledger that must not or cannot be written, and SeriesError likewise. Where their disk fails
+    a ledger that must not or cannot be written, and SeriesError likewise. If their disk fails
     later, or somebody takes them away, the run ends, with a warning in its summary.
     """
     endpoints = _resolved(settings.targets)
@@ -76,7 +76,7 @@ async def _run(
     told: set[KeptFile] = set()
 
     def keep(file: KeptFile, write: Callable[[], None]) -> None:
-        """Write, and end the run where that has no use any more."""
+        """Write, and end the run if writing has no use any more."""
         write()
         if file.trouble and file not in told:
             told.add(file)

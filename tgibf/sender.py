@@ -1,4 +1,4 @@
-"""Sends events and books what becomes of each: the part that every mode shares."""
+"""Sends events and records the outcome of each: the part that every mode shares."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -15,7 +15,7 @@ from tgibf.turns import Turns
 
 
 class Sender:
-    """A client whose endings go to a tally and, where there are such, a ledger and a series."""
+    """A client whose endings go to a tally and, if any, a ledger and a series."""
 
     def __init__(
         self,
@@ -91,8 +91,8 @@ class Sender:
         if not self._held:
             self._held = True
             self._warn(
-                f"only {self.client.max_connections:,} connections at once fit in the limit on"
-                " open files (ulimit -n): what is beyond waits for its turn"
+                f"only {self.client.max_connections:,} connections fit in the limit on"
+                " open files (ulimit -n): the others wait for their turn"
             )
         await self.client.wait_below(self.client.max_connections)
 

@@ -4,8 +4,9 @@
      "errors": {}, "in_flight": 2, "behind_ms": 0.4, "burst": null,
      "latency_ms": {"p50": 1.3, "p99": 4.1, "p99_9": 6.0, "max": 6.2}}
 
-`at` is the Unix time at which the line was written; the figures are of the `seconds` before it,
-`behind_ms` and `latency_ms` too. `burst` is the number of the latest burst; null in steady mode.
+`at` is the Unix time at which the line was written. All figures are of the `seconds` before it,
+including `behind_ms` and `latency_ms`. `burst` is the number of the latest burst; null in steady
+mode.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a run is told to do."""
+"""The settings of a run."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Steady mode: events at even intervals, whatever the answers (an open loop).
 
-Latency counts from the moment an event was due, not from when it was sent. A receiver that stalls
-would otherwise be asked less often just while it stalls, and look better than it is (coordinated
+Latency counts from the moment an event was due, not from when it was sent. Otherwise a receiver
+that stalls would get fewer requests just while it stalls, and look better than it is (coordinated
 omission: https://www.scylladb.com/2021/04/22/on-coordinated-omission/).
 """
 

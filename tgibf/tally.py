@@ -1,4 +1,4 @@
-"""Counts what was sent and what became of it."""
+"""Counts what was sent, by outcome."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from ddsketch import DDSketch
 from tgibf.outcome import Ending, Outcome
 
 _ACCURACY = 0.0005
-"""By how much of itself a percentile may be off, so that three digits of it are right."""
+"""The relative error of a percentile: small enough for three correct digits."""
 
 
 @dataclass(frozen=True, slots=True)

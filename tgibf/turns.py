@@ -1,4 +1,4 @@
-"""Whose turn it is: each endpoint after the other, less those that don't answer."""
+"""Whose turn it is: each endpoint after the other, without those that don't answer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Turns:
     """Endpoints in turns.
 
     With `failover` one is left out if its connections fail, or if it answers nothing for
-    `SILENT_SECONDS`: one POST per second goes there, until one is answered. Where none answers, all
+    `SILENT_SECONDS`: one POST per second goes there, until one is answered. If none answers, all
     take turns again.
     """
 

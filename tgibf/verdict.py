@@ -1,4 +1,4 @@
-"""The verdict on a run: what the generator was told, against what the store holds.
+"""The verdict on a run: what the generator was told, compared with what is in the store.
 
 The words are Jepsen's (https://github.com/jepsen-io/jepsen, the set checker).
 """

@@ -1,3 +1,3 @@
-"""Which version this is. A release has its own in the place of this file (`scripts/package`)."""
+"""The version. A release replaces this file with one that has its own (`scripts/package`)."""
 
 VERSION = "dev"

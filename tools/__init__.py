@@ -1,6 +1,6 @@
 """What the scripts share. Standard library only: it runs before anything is installed.
 
-Every script imports something of it first, and so ends here where Python is too old. For that, all
+Every script first imports something from it, and so ends here if Python is too old. For that, all
 of a script must parse under Python 3.6, and so must this file. The modules beside it need not.
 """
 
@@ -17,7 +17,7 @@ if sys.version_info < NEEDED:
     )
     sys.exit(1)
 
-# Where a standard stream was closed at the start its number would go to the next file or socket:
+# If a standard stream was closed at the start, its number would go to the next file or socket:
 # what is printed would land there.
 for number in range(3):
     try:

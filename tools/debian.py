@@ -1,4 +1,4 @@
-"""Debian packages, installed where they are missing and this user may install them."""
+"""Debian packages, installed if they are missing and this user may install them."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ def install(packages: list[str], *, patient: bool = False) -> None:
 def provide(commands: Mapping[str, str]) -> None:
     """Install the packages whose commands are missing; `commands` maps command to package.
 
-    Where they can't be installed it says so and goes on: tests that need them say what they miss.
+    If they can't be installed it says so and continues: tests that need them say what they miss.
     """
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     missing = sorted({p for c, p in commands.items() if shutil.which(c, path=path) is None})

@@ -1,7 +1,7 @@
-"""How a script begins and ends: stopped at any moment, whoever reads its output, full disks.
+"""How a script begins and ends: stopped at any moment, with any reader, on a full disk.
 
-A script imports this before anything else: what it imports then may take a while, in which a stop
-is heard all the same.
+A script imports this before anything else: later imports may take a while, and a stop must work
+during that time, too.
 """
 
 import errno
@@ -61,7 +61,7 @@ _provide_streams()
 
 
 def enter(requirements: str) -> None:
-    """Go on in the virtual environment: start the script again with the environment's Python.
+    """Continue in the virtual environment: start the script again with its Python.
 
     A stop that comes while that one starts waits until this file is imported again.
     """
@@ -105,8 +105,8 @@ def _stops_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None
 def run_main(main: Callable[[], int | None]) -> NoReturn:
     """Run a script's `main`, and end with its exit code.
 
-    SIGTERM and SIGHUP raise SystemExit in it, SIGINT KeyboardInterrupt. Where a reader has gone, as
-    in `script | head`, it ends quietly. Where something can't be written, as on a full disk, one
+    SIGTERM and SIGHUP raise SystemExit in it, SIGINT KeyboardInterrupt. If a reader has gone, as
+    in `script | head`, it ends quietly. If something can't be written, as on a full disk, one
     line says so.
     """
     code: object
@@ -137,7 +137,7 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
 
 
 def _silence(*numbers: int) -> None:
-    """What is still in the buffers goes nowhere, and nobody complains of it."""
+    """Discard silently what is still in the buffers."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for number in numbers:
         os.dup2(nowhere, number)

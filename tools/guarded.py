@@ -1,4 +1,4 @@
-"""Commands that end with whoever started them, whichever way that one ends."""
+"""Commands that end with the process that started them, however that one ends."""
 
 from collections.abc import Sequence
 

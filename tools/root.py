@@ -1,4 +1,4 @@
-"""Where the repository is; on a node, the folder that stands for it."""
+"""The repository's path; on a node, the folder in its place."""
 
 from pathlib import Path
 

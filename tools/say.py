@@ -5,11 +5,11 @@ from typing import NoReturn
 
 
 def say(text: str) -> None:
-    """What is being done."""
+    """Print what is being done."""
     print(f"==> {text}", file=sys.stderr, flush=True)
 
 
 def fail(text: str, code: int = 1) -> NoReturn:
-    """What went wrong and what to do next; ends the script."""
+    """Print what went wrong and what to do next; end the script."""
     print(f"error: {text}", file=sys.stderr, flush=True)
     sys.exit(code)

@@ -2,7 +2,7 @@
 
 
 class Admission:
-    """Token bucket that holds one second's worth of events.
+    """A token bucket with one second's worth of events.
 
     An array is admitted whole while any token is left and may take the bucket below zero; it is
     then paid back before anything else is admitted, so the mean rate holds for arrays too.

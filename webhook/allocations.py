@@ -1,9 +1,9 @@
 """Which allocations are alive, and how fast each of them receives.
 
-Consul says who is alive: the instances of the service whose checks pass. Each of those says at
-`GET /allocation` how fast it receives. So whichever allocation is asked for the list answers with
-all of them. Nothing is sent unless somebody asks, and however many ask, a list is made once a
-second at most.
+Consul says which are alive: the instances of the service whose checks pass. Each of these answers
+`GET /allocation` with its rate. So any allocation that is asked for the list can return all of
+them. Nothing is sent unless somebody asks, and a list is made at most once per second, however many
+ask.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _OF_NOMAD = re.compile(r"_nomad-task-([0-9a-f]{8})-")
 
 
 class ThisAllocation(msgspec.Struct, frozen=True):
-    """What an allocation says of itself alone."""
+    """What an allocation reports about itself."""
 
     id: str
     node: str
@@ -38,7 +38,7 @@ class ThisAllocation(msgspec.Struct, frozen=True):
 
 
 class Allocation(msgspec.Struct, frozen=True):
-    """An allocation in the list of all; the rate is None where it did not say."""
+    """An allocation in the list of all; the rate is None if it did not say."""
 
     id: str
     node: str
@@ -94,7 +94,7 @@ class Catalog:
     """
 
     def __init__(self, host: str, port: int, token: str, service: str) -> None:
-        # Here, so that who has no Consul need not load its client.
+        # Imported here, so that nobody loads the client without a Consul.
         from consul import Consul, ConsulException
         from consul.callback import CB
 
@@ -109,7 +109,7 @@ class Catalog:
         self._thread = ThreadPoolExecutor(1, "consul")
 
     async def alive(self) -> list[Instance]:
-        """Those whose checks pass, in no particular order. Raises ConsulUnavailable."""
+        """The instances whose checks pass, in no particular order. Raises ConsulUnavailable."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONSUL_SECONDS):
@@ -148,7 +148,7 @@ class Allocations:
         self._reading: asyncio.Task[list[Allocation] | None] | None = None
         self._read_at = 0.0
         self._ids: dict[str, str] = {}
-        """What those alive have called themselves, by their service's id in Consul."""
+        """The names of the live allocations, by their service's id in Consul."""
         self._consul_answers = True
 
     async def read(self) -> list[Allocation] | None:
@@ -161,7 +161,7 @@ class Allocations:
         return await asyncio.shield(reading)
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Stop asking."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])
@@ -179,11 +179,11 @@ class Allocations:
             instances = await self._catalog.alive()
         except ConsulUnavailable as error:
             if self._consul_answers:
-                log.warning("no list of allocations until Consul says who is alive: %s", error)
+                log.warning("no list of allocations until Consul says which are alive: %s", error)
             self._consul_answers = False
             return None
         if not self._consul_answers:
-            log.info("Consul says again who is alive")
+            log.info("Consul says again which allocations are alive")
         self._consul_answers = True
         this = self._itself().id
         rows = await asyncio.gather(*(self._ask(instance, this) for instance in instances))

@@ -35,7 +35,7 @@ class Services:
     itself: Callable[[], ThisAllocation]
     """What this process is called, and how fast it receives."""
     allocations: Allocations | None
-    """None where there is no Consul to ask."""
+    """None if there is no Consul to ask."""
     ready: bool = False
     """False while starting and while draining."""
 
@@ -77,7 +77,7 @@ class ProblemHandler(RequestHandler):
         return Problem(status, f"{self.request.path}: {status.phrase.lower()}")
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """What a client got wrong, and a store that is down, are answers and no faults of ours."""
+        """A client's mistake, or a store that is down, is an answer and not a bug."""
         expected = isinstance(value, Problem | StoreUnavailable) or (
             isinstance(value, HTTPError) and value.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
         )
@@ -130,7 +130,7 @@ class EventsHandler(ProblemHandler):
     def get(self) -> None:
         self.set_header("Allow", self.allowed_methods())
         self.set_header("Content-Type", "application/json")
-        self.finish(msgspec.json.encode({"send": "events here by POST", "see": "/events/count"}))
+        self.finish(msgspec.json.encode({"send": "POST events here", "see": "/events/count"}))
 
     def head(self) -> None:
         """Like GET; Tornado leaves the body out."""
@@ -142,7 +142,7 @@ class EventsHandler(ProblemHandler):
 
 
 def count_of(reading: Reading) -> dict[str, object]:
-    """What both say of the window."""
+    """What both report about the window."""
     window = reading.window
     return {
         "count": window.total(reading.counts),

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # what matters the store says itself
     for name, resembles in unknown_variables(os.environ).items():
         hint = f"; did you mean {resembles}?" if resembles else ""
-        log.warning("%s is no setting of the receiver%s", name, hint)
+        log.warning("%s is not a setting of the receiver%s", name, hint)
     try:
         settings = Settings.from_env(os.environ)
         store = open_store(settings.store, settings.retention_seconds)

@@ -1,24 +1,24 @@
 """Group commit: events that arrive while a write is in flight form the next write.
 
-The rules, which everything else in the receiver leans on:
+Everything else in the receiver relies on these rules:
 
 1. A *submission* is what one POST brought. It is never split: its events are in one write, or in
    none.
-2. A *lane* has at most one write in flight. While it runs, submissions queue up; when it returns,
-   the lane takes all that wait, up to a bound, as its next write; where the store keeps spans of
-   time apart (`group_seconds`), only those of the oldest one's span. So writes grow with the load
-   and a write's fixed cost (a sync of the disk, a round trip) is shared by all events in it. An
-   event that finds its lane idle waits for nobody.
-3. Every submission that was taken is settled exactly once, with one of three outcomes: STORED,
-   after the store said so; REFUSED, if none of it is in the store; UNKNOWN, if nobody can tell.
-4. What is held, in the queue and in flight, is bounded in events and in bytes. Past the bound
-   `submit` says no, at once. It never blocks and nothing is dropped.
-5. Nobody waits forever. What is still in the queue after `answer_seconds` is REFUSED and is never
-   written afterwards. What is in flight by then is UNKNOWN: its write goes on, its lane stays
-   taken until it ends, and its events may yet be stored.
+2. A *lane* has at most one write in flight. While it runs, submissions queue up. When it returns,
+   the lane takes all that wait, up to a bound, as its next write; if the store keeps spans of time
+   apart (`group_seconds`), only those of the oldest one's span. So writes grow with the load, and
+   all events of a write share its fixed cost (a sync of the disk, a round trip). An event that
+   finds its lane idle waits for nobody.
+3. Every accepted submission is settled exactly once, with one of three outcomes: STORED, after the
+   store has confirmed it; REFUSED, if none of it is in the store; UNKNOWN, if nobody can tell.
+4. What waits in the queue or is in flight is bounded in events and in bytes. Beyond the bound
+   `submit` refuses at once. It never blocks, and nothing is dropped.
+5. Nobody waits forever. A submission still in the queue after `answer_seconds` is REFUSED and is
+   never written afterwards. One in flight by then is UNKNOWN: its write continues, its lane is busy
+   until it ends, and its events may yet be stored.
 
-To beware of: after rule 5 a slow write may still succeed, so UNKNOWN must never be told to a
-client as a failure. And a lane whose write hangs holds its events: they count against the bound.
+Beware: after rule 5 a slow write may still succeed, so a client must never be told UNKNOWN as a
+failure. And a lane whose write hangs holds its events: they count against the bound.
 """
 
 import asyncio
@@ -176,7 +176,7 @@ class GroupCommit(Generic[S]):
             self._settle(write, outcome)
 
     def _next_write(self) -> Write[S]:
-        """Take from the queue what fits into one write: at least one submission."""
+        """Take what fits into one write from the queue: at least one submission."""
         queue, limits = self._queue, self._limits
         submissions: list[S] = []
         events: list[Event] = []

@@ -1,4 +1,4 @@
-"""How many events came in: reads of the store, shared by those who ask at the same time."""
+"""How many events came in: reads of the store, shared by requests that arrive at the same time."""
 
 import asyncio
 from collections.abc import Mapping
@@ -34,11 +34,11 @@ class WindowCounter:
         self.reads = 0
         """Reads of the window; each is one statement or several, as the store has it."""
         self._ahead: Mapping[int, int] = {}
-        """Of the last reading: what was received later than that, by the clock of then."""
+        """Of the last reading: events that were ahead of the clock of that moment, by second."""
 
     @property
     def ahead(self) -> int:
-        """Events of the last reading that were received later than now, by the clock of then."""
+        """Events of the last reading that are still ahead of the clock."""
         return sum(self._window().ahead(self._ahead).values())
 
     @property

@@ -7,14 +7,14 @@ from types import FrameType
 
 
 def prepare() -> None:
-    """Have the three standard streams, and hear a stop."""
+    """Ensure the three standard streams, and handle a stop."""
     open_standard_streams()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
 
 
 def open_standard_streams() -> None:
-    """Put /dev/null where a standard stream was closed at the start.
+    """Replace a standard stream that was closed at the start by /dev/null.
 
     Else its number goes to the next file or socket: what is printed lands there, and who closes
     that stream closes it.

@@ -1,6 +1,6 @@
 """What an event is, and how the body of a POST becomes events.
 
-An event is any JSON object with a non-empty string `type`. Nothing else is asked of it: unknown
+An event is any JSON object with a non-empty string `type`. There are no other requirements: unknown
 fields and unknown types are kept, and the text of the object is stored as it came.
 """
 
@@ -114,7 +114,7 @@ def _parse_leniently(text: str, received_at: int, max_events: int) -> list[Event
 def _check_type(kind: str) -> None:
     """Raises Problem for a type that no store can hold."""
     if "\0" in kind:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"type" has a NUL character in it')
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"type" contains a NUL character')
 
 
 def _event(received_at: int, shape: _Shape, body: str) -> Event:
@@ -162,14 +162,14 @@ def _what_came(text: str) -> str:
             _SYNTAX.decode(first)
         except (msgspec.DecodeError, RecursionError):
             return ""
-        return "the body has a JSON document in each line; send them as an array: [{...}, {...}]"
+        return "the body has one JSON document per line; send them as an array: [{...}, {...}]"
     return ""
 
 
 def _explain_bytes(body: bytes, error: UnicodeDecodeError) -> Problem:
     """400 for a body that is no text."""
     if body.startswith(b"\x1f\x8b"):
-        detail = "the body is gzip data, and no Content-Encoding: gzip says so"
+        detail = "the body is gzip data, but there is no Content-Encoding: gzip"
     elif body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in body[:4]:
         detail = "the body looks like UTF-16 or UTF-32; send JSON as UTF-8"
     else:

@@ -1,4 +1,4 @@
-"""From the body of a `POST /events` to its answer: the path that this product exists for."""
+"""From the body of a `POST /events` to its answer: the product's main path."""
 
 import time
 from collections.abc import Callable, Sequence

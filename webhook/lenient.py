@@ -1,8 +1,8 @@
-"""Events in JSON that a strict parser refuses, and that senders make all the same.
+"""Events in JSON that a strict parser refuses, but that real senders produce.
 
 JavaScript that cuts a string in the middle of an emoji makes a lone surrogate escape, `"\\ud83d"`.
-It is JSON by its grammar, and stands for no character. The text of the event is kept as it came; in
-what is read out of it, U+FFFD stands in for the half character.
+By the grammar it is JSON, but it stands for no character. The text of the event is kept as it came;
+in values that are read from it, U+FFFD replaces the half character.
 """
 
 import json

@@ -109,10 +109,12 @@ class ReceiverCollector(Collector):
         yield self._answers.collect()
         intake, commit, http = self._intake.figures, self._intake.commit, self._http
         invalid = CounterMetricFamily(
-            "webhook_invalid_posts", "POSTs refused for what they held", labels=["status"]
+            "webhook_invalid_posts", "POSTs refused because of their body", labels=["status"]
         )
         refused = CounterMetricFamily(
-            "webhook_refused_requests", "Refused before they were complete", labels=["status"]
+            "webhook_refused_requests",
+            "Requests refused before they were complete",
+            labels=["status"],
         )
         for family, counts in ((invalid, intake.invalid), (refused, http.refused)):
             for status, count in counts.items():
@@ -123,7 +125,9 @@ class ReceiverCollector(Collector):
         yield CounterMetricFamily("webhook_writes", "Writes to the store", commit.figures.writes)
         yield CounterMetricFamily("webhook_reads", "Reads of the window", self._counter.reads)
         yield CounterMetricFamily(
-            "webhook_store_reads", "Statements to the store for those", self._counter.store_reads
+            "webhook_store_reads",
+            "Statements to the store for these reads",
+            self._counter.store_reads,
         )
         yield CounterMetricFamily("webhook_connections", "Connections accepted", http.accepted)
         yield CounterMetricFamily(
@@ -137,7 +141,7 @@ class ReceiverCollector(Collector):
         yield GaugeMetricFamily("webhook_draining", "1 while draining", int(http.draining))
         yield GaugeMetricFamily(
             "webhook_clock_behind_seconds",
-            "By how much the machine's clock is behind what it has shown before",
+            "How far the machine's clock is behind what it has shown before",
             self._clock.behind,
         )
 
@@ -150,8 +154,7 @@ class ReceiverCollector(Collector):
     def _events(self) -> Metric:
         events = CounterMetricFamily(
             "webhook_events",
-            "Events by what became of them: stored; refused or unknown by the store; over_limit; "
-            "queue_full",
+            "Events by outcome: stored; refused or unknown by the store; over_limit; queue_full",
             labels=["outcome"],
         )
         commit = self._intake.commit.figures
@@ -163,19 +166,22 @@ class ReceiverCollector(Collector):
 
 
 class StoreCollector(Collector):
-    """The figures of a store's own."""
+    """The store's own figures."""
 
     def __init__(self, store: Gauged) -> None:
         self._store = store
 
     def collect(self) -> Iterator[Metric]:
-        """Those that the store knows now."""
+        """The figures that the store knows now."""
         for gauge in self._store.gauges():
             yield GaugeMetricFamily(gauge.name, gauge.meaning, gauge.value)
 
 
 def _resident_bytes() -> int:
-    """Of this process now; the peak that getrusage tells may be its parent's, from before exec."""
+    """Current resident memory.
+
+    getrusage reports a peak, which may be the parent's from before exec.
+    """
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 

@@ -1,8 +1,8 @@
 """Errors as `application/problem+json` (RFC 9457).
 
 Every problem says in `stored` whether the events of the request are in the store: `no`, or
-`unknown` where a write had begun and its outcome could not be learned. Only `unknown` leaves
-room for doubt; a client that must not send twice resends after `no` alone.
+`unknown` if a write had begun and its outcome could not be learned. Only `unknown` leaves room for
+doubt; a client that must not send twice may resend only after `no`.
 """
 
 from dataclasses import dataclass, field

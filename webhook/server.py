@@ -173,7 +173,7 @@ class Receiver:
         log.info("draining for at most %g s", seconds)
         self._services.ready = False
         await self._http.drain(seconds)
-        await self._intake.commit.stop()  # whoever still waits is told what is known
+        await self._intake.commit.stop()  # tells waiting clients what is known
         self._http.stop()
         log.info("stopped after %.1f s", time.monotonic() - began)
 

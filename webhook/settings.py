@@ -50,11 +50,11 @@ class Settings:
     )
     paths: str = _setting(
         "/events,/webhook",
-        "Where a POST is of events, separated by commas; with a slash at the end, too.",
+        "Paths that accept POSTs of events, separated by commas, each also with a trailing slash.",
     )
     store: str = _setting(
         "sqlite:///events.db",
-        "Where events are kept: sqlite:///relative/path, sqlite:////absolute/path, or "
+        "Where events are stored: sqlite:///relative/path, sqlite:////absolute/path, or "
         "cassandra://host1,host2,host3/keyspace (docs/cassandra.md).",
     )
     window_seconds: int = _setting(1800, "How far back the count goes.")
@@ -62,16 +62,16 @@ class Settings:
         7 * 24 * 3600, "How long events are kept; at least the window + 300."
     )
     max_events_per_second: int = _setting(
-        0, "Admission limit of this process in events/s; 0 for none."
+        0, "Admission limit of this process in events/s; 0 means none."
     )
     max_connections: int = _setting(
-        0, "Connections at once; 0 for as many as the open-files limit allows."
+        0, "Largest number of open connections; 0 means as many as the open-files limit allows."
     )
     max_body_bytes: int = _setting(1 << 20, "Largest body of a request.")
-    max_header_bytes: int = _setting(16 << 10, "Largest request line and headers.")
+    max_header_bytes: int = _setting(16 << 10, "Largest request line plus headers.")
     max_array_events: int = _setting(1000, "Longest array in one POST.")
     max_held_events: int = _setting(
-        50_000, "Events accepted for writing but not written yet; past it 503."
+        50_000, "Most events that wait for their write or are being written; beyond it 503."
     )
     max_held_bytes: int = _setting(128 << 20, "The same in bytes.")
     request_seconds: float = _setting(10.0, "Time a client has to send a request.")
@@ -79,20 +79,22 @@ class Settings:
     connection_age_seconds: float = _setting(
         60.0, "Age at which a kept-alive connection is closed after its answer."
     )
-    answer_seconds: float = _setting(10.0, "An event that is not stored by then is answered 503.")
+    answer_seconds: float = _setting(10.0, "Time to store an event; after it the answer is 503.")
     drain_seconds: float = _setting(
         10.0,
-        "Longest time from SIGTERM until no client is waited for; closing the store comes after.",
+        "Longest time after SIGTERM to wait for clients; then the store is closed.",
     )
     consul: str = _setting(
         "",
-        "Consul's agent, such as http://127.0.0.1:8500: the live page then shows all allocations; "
-        "empty for none.",
+        "Consul's agent, such as http://127.0.0.1:8500. With it the live page shows all "
+        "allocations; empty means none.",
     )
-    consul_token: str = _setting("", "ACL token for Consul; empty for CONSUL_HTTP_TOKEN, or none.")
+    consul_token: str = _setting(
+        "", "ACL token for Consul; if empty, CONSUL_HTTP_TOKEN is used, or none."
+    )
     service: str = _setting("webhook", "The service in Consul whose instances are the allocations.")
     allocation: str = _setting(
-        "", "What this process calls itself among them; empty for the machine's name and the port."
+        "", "This process's name among them; if empty, the machine's name and the port."
     )
 
     @property
@@ -111,7 +113,7 @@ class Settings:
 
     @property
     def consul_address(self) -> tuple[str, int]:
-        """Host and port of Consul's agent; for where there is one."""
+        """Host and port of Consul's agent, if there is one."""
         parts = urlsplit(self.consul)
         return parts.hostname or "", parts.port or 0
 
@@ -137,7 +139,9 @@ class Settings:
             raise _bad("ADDRESS", self.address, "host:port, such as 0.0.0.0:8080")
         for path in self.event_paths[::2]:
             if not _PATH.fullmatch(path) or path in _TAKEN_PATHS or path.startswith("/page/"):
-                raise _bad("PATHS", self.paths, "paths such as /events,/calls that have no use yet")
+                raise _bad(
+                    "PATHS", self.paths, "paths such as /events,/calls that are not in use yet"
+                )
         if self.consul and not _is_http_address(self.consul):
             raise _bad("CONSUL", self.consul, "http://host:port, such as http://127.0.0.1:8500")
         if not _PRINTABLE.fullmatch(self.consul_token):
@@ -194,9 +198,9 @@ def settings_help() -> str:
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
-    """Variables with our prefix that are no setting, each with the setting it resembles.
+    """Variables with our prefix that are not settings, each with the setting it resembles.
 
-    They are worth a warning but no refusal: orchestrators add variables of their own
+    They deserve a warning, not a refusal: orchestrators add their own variables
     (`WEBHOOK_SERVICE_HOST`, `WEBHOOK_PORT_8080_TCP`) for a service called webhook.
     """
     known = [PREFIX + name.upper() for name in _kinds()]

@@ -1,9 +1,10 @@
 """The peer: FastAPI on uvicorn and cassandra-driver, an INSERT per event, prepared, by quorum.
 
-Written as the tutorials have it: a Pydantic model, a session opened at start, an endpoint. The
-driver has no asyncio interface: its callbacks, which run on a thread of its own, settle a future.
-uvicorn runs with uvloop and httptools, the driver with libev and otherwise with its defaults: one
-connection to each node, and no TCP_NODELAY. `python -m bench.peers.fastapi_cassandra` runs it.
+It is written as the tutorials show: a Pydantic model, a session opened at start, an endpoint. The
+driver has no asyncio interface: its callbacks, which run on the driver's own thread, settle a
+future. uvicorn runs with uvloop and httptools, the driver with libev and otherwise with its
+defaults: one connection to each node, and no TCP_NODELAY. `python -m bench.peers.fastapi_cassandra`
+runs it.
 """
 
 import asyncio

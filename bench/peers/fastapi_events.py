@@ -1,8 +1,9 @@
 """The peer: FastAPI on uvicorn, an INSERT and a commit per event into SQLite.
 
-The same guarantees as ours (WAL, `synchronous=FULL`), written as the FastAPI tutorial has it: a
-Pydantic model, a connection opened at start, an endpoint. `async def` rather than `def` because it
-was the faster of the two here: the thread pool's connections wait for one another's locks.
+It gives the same guarantees as ours (WAL, `synchronous=FULL`), and is written as the FastAPI
+tutorial shows: a Pydantic model, a connection opened at start, an endpoint. `async def` rather than
+`def` because it was the faster of the two here: the thread pool's connections wait for one
+another's locks.
 """
 
 import os

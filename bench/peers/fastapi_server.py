@@ -1,4 +1,4 @@
-"""Runs the FastAPI peer under uvicorn, and says where it listens as our receiver does."""
+"""Runs the FastAPI peer under uvicorn, and prints where it listens as our receiver does."""
 
 import asyncio
 import logging

@@ -1,1 +1,1 @@
-"""Of this machine's kernel: namespaces, a switch between them, control groups."""
+"""Features of this machine's kernel: namespaces, a switch between them, control groups."""

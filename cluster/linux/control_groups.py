@@ -1,7 +1,7 @@
-"""The control groups that Nomad leaves when it is killed: a node that lost its power has none left.
+"""Removes the control groups that a killed Nomad leaves; a node that lost its power has none.
 
-Nodes made of namespaces share the machine's control groups, in which each Nomad makes one for every
-allocation, on version 1 in the tree of each controller.
+Nodes made of namespaces share the machine's control groups. Each Nomad makes one there for every
+allocation; on version 1, in the tree of each controller.
 """
 
 import os

@@ -1,11 +1,11 @@
 """Machines made of Linux namespaces, joined by a switch: nodes without virtual machines.
 
-A machine is a set of namespaces (net, mount, pid, uts) with a first process; when that process ends
-the kernel takes everything away - processes, mounts, interfaces. A `Machine` is for the length of a
-`with`: its first process reads from a pipe and ends when the pipe's other end does, whichever way
+A machine is a set of namespaces (net, mount, pid, uts) with a first process. When that process
+ends, the kernel removes everything: processes, mounts, interfaces. A `Machine` lives as long as a
+`with` block: its first process reads from a pipe and ends when the pipe's other end closes, however
 the owner ends, SIGKILL included. A `LastingMachine` stays when its maker ends, until it is killed.
-The switch is a machine too: its bridge is out of sight of the host's packet filter, which may drop
-what it forwards (Docker's does). On the host there is one interface, the host's own port of it.
+The switch is a machine, too: the host's packet filter, which may drop forwarded packets (Docker's
+does), does not see its bridge. The host has one interface: its own port of the switch.
 """
 
 import os
@@ -189,7 +189,7 @@ def await_end(machine: Namespaces) -> None:
 
 
 class Bridge(Namespaces):
-    """What a switch is, whoever keeps it: a bridge that machines are plugged into."""
+    """A switch, whoever owns it: a bridge that connects machines."""
 
     def build(self) -> None:
         """Make the bridge. Raises NamespaceError."""

@@ -1,8 +1,8 @@
-"""What differs from one kind of nodes to the other, once they have started.
+"""How the kinds of nodes differ once they have started.
 
-`namespaces` makes nodes of this machine's own, `virtual` what virtual machines get. A further kind
-is a file beside them, with a `NodeKind` for `cluster.up.run_jobs`; what starts, kills and hurts its
-nodes is its own.
+`namespaces` makes nodes on this machine; `virtual` makes what virtual machines get. Another kind is
+a file beside them, with a `NodeKind` for `cluster.up.run_jobs`, and its own code to start, kill and
+hurt its nodes.
 """
 
 from collections.abc import Callable

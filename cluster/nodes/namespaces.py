@@ -1,7 +1,7 @@
-"""The nodes as namespaces: made, started, killed, found again by a later command.
+"""The nodes as namespaces: makes, starts, kills and finds them.
 
-What runs is recorded in the cluster's folder, by process number and by the time that the process
-began: a number alone may belong to somebody else by now.
+The cluster's folder records what runs, by process number and the time when the process began: the
+number alone may belong to another process by now.
 """
 
 import json
@@ -42,7 +42,7 @@ STOP_SECONDS = 60.0  # the longest that a unit file gives
 
 
 def running(name: str) -> int:
-    """The first process of the machine of that name, 0 where none runs."""
+    """The first process of the machine of that name, 0 if none runs."""
     try:
         kept = json.loads(_record(name).read_text())
     except FileNotFoundError:
@@ -63,7 +63,7 @@ def _record(name: str) -> Path:
 
 
 def _began(pid: int) -> int | None:
-    """When a process began, in the kernel's own units; None where there is none."""
+    """When a process began, in the kernel's own units; None if there is none."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -87,7 +87,7 @@ def start_switch() -> LastingSwitch:
 
 
 def refuse_memory(folder: Path) -> None:
-    """Raises ClusterError where the folder, which is made, is in memory: no sync means anything."""
+    """Raises ClusterError if the folder, which is made, is in memory: no sync means anything."""
     folder.mkdir(parents=True, exist_ok=True)
     if kind := in_memory(folder):
         raise ClusterError(
@@ -96,7 +96,7 @@ def refuse_memory(folder: Path) -> None:
 
 
 def refuse_taken_network() -> None:
-    """Raises ClusterError where somebody else has the nodes' addresses."""
+    """Raises ClusterError if somebody else has the nodes' addresses."""
     if running(SWITCH):
         return
     if taken := routes_to(NETWORK):
@@ -155,7 +155,7 @@ def kill(node: Node) -> None:
 
 
 def end(node: Node) -> None:
-    """End everything on the node at once, but let its kernel say goodbye. Its data stays."""
+    """End everything on the node at once, but let its kernel close connections. Its data stays."""
     if pid := running(node.name):
         LastingMachine(node.name, pid).kill()
     _record(node.name).unlink(missing_ok=True)
@@ -168,7 +168,7 @@ def cable(node: Node, state: str) -> None:
 
 
 def machine(node: Node) -> LastingMachine:
-    """The namespaces of a node. Raises ClusterError where it does not run."""
+    """The namespaces of a node. Raises ClusterError if it does not run."""
     pid = running(node.name)
     if not pid:
         raise ClusterError(f"{node.name} does not run; scripts/cluster start {node.name}")
@@ -228,7 +228,7 @@ def down(*, keep_data: bool) -> None:
 
 
 def inside(node: Node, *command: str) -> list[str]:
-    """The command that runs `command` on the node. Raises ClusterError where it does not run."""
+    """The command that runs `command` on the node. Raises ClusterError if it does not run."""
     return machine(node).inside(*command)
 
 
@@ -240,5 +240,5 @@ def running_nodes() -> set[str]:
 NAMESPACES = NodeKind(
     240.0,
     running_nodes,
-    f"the nodes' logs are in {STATE}/node-*/log, and `scripts/cluster up` goes on from here",
+    f"the nodes' logs are in {STATE}/node-*/log, and `scripts/cluster up` resumes from here",
 )

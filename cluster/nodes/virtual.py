@@ -1,4 +1,4 @@
-"""What virtual machines are given: the kit that all nodes have, and what only they need.
+"""What virtual machines get: the kit that all nodes have, and what only they need.
 
 debian/     Debian packages that the box lacks, once a machine has fetched them
 """

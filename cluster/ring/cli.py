@@ -1,4 +1,4 @@
-"""Cassandra for this project: fetch it, run a node, apply the schema, look into it."""
+"""Cassandra for this project: fetch it, run a node, apply the schema, read it."""
 
 import argparse
 import importlib.util
@@ -35,38 +35,38 @@ REPLACE = "replace"  # a file in the storage: see `node --help`
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser("get", help=f"put Cassandra {VERSION} into the cache, checked")
+    verbs.add_parser("get", help=f"fetch and check Cassandra {VERSION}, into the cache")
     node = verbs.add_parser(
         "node",
         help="run a node in the foreground",
-        description="Run a node in the foreground, as cassandra/cassandra.yaml has it: on eth1, "
-        f"with its data in {STORAGE}. {OPTIONS} in the environment holds more options for the "
-        'JVM; they win over cassandra/jvm.options, as in "-Xms1G -Xmx1G". '
-        "A node whose disk was lost is refused by the others, which know its address; with a file "
-        f"{STORAGE}/{REPLACE} there it takes its old place, and gets all data from them before it "
+        description="Run a node in the foreground, as configured in cassandra/cassandra.yaml: on "
+        f"eth1, with its data in {STORAGE}. The environment variable {OPTIONS} has more options "
+        'for the JVM, such as "-Xms1G -Xmx1G"; they override cassandra/jvm.options. '
+        "The others refuse a node that lost its disk, because they know its address. With a file "
+        f"{STORAGE}/{REPLACE} the node takes its old place, and gets all data from them before it "
         "answers anybody.",
     )
-    node.add_argument("--address", help="a ring of its own on this address, such as 127.0.0.1")
+    node.add_argument("--address", help="run a separate ring on this address, such as 127.0.0.1")
     node.add_argument("--data", type=Path, metavar="DIR", help=f"instead of {STORAGE}")
     node.add_argument(
         "--in-turn",
         action="store_true",
-        help="a node that never was in the ring waits for the seeds before it: of two that join at "
-        "the same moment, both may choose the same tokens",
+        help="if the node never was in the ring, wait for the seeds before it: two nodes that join "
+        "at the same moment may choose the same tokens",
     )
-    verbs.add_parser("nodetool", add_help=False, help="ask or tell the node of this machine")
-    verbs.add_parser("cqlsh", add_help=False, help=f"CQL by hand, at {SEEDS[0]} unless it is told")
+    verbs.add_parser("nodetool", add_help=False, help="run nodetool on this machine's node")
+    verbs.add_parser("cqlsh", add_help=False, help=f"run CQL by hand (default host {SEEDS[0]})")
     schema = verbs.add_parser(
         "schema",
         help="create or change the keyspace and its tables; one at a time",
-        description="Bring the ring's schema to cassandra/schema.cql. What is there and not asked "
-        "for stays as it is: again, it does nothing. Two at the same moment may do harm: Cassandra "
-        "does not order them.",
+        description="Bring the ring's schema to cassandra/schema.cql. Everything else stays as it "
+        "is; run again, it does nothing. Never run two at the same moment: Cassandra does not "
+        "order them, which may do harm.",
     )
     schema.add_argument(
         "--hosts",
         default=",".join(SEEDS),
-        help="nodes of the ring; a new keyspace is made when all of them are in it, or three "
+        help="nodes of the ring; a new keyspace is made if all of them are in the ring, or three "
         "(default %(default)s)",
     )
     schema.add_argument("--keyspace", default="teracompra", help="(default %(default)s)")
@@ -74,33 +74,32 @@ def main() -> int:
         "--replication",
         type=int,
         metavar="N",
-        help="on how many nodes each event is (a new keyspace: 3, or all where there are fewer). "
-        "Where there is another number it is changed by one, and you are told what to do next",
+        help="how many nodes store each event (a new keyspace: 3, or all if there are fewer). An "
+        "existing number is changed by one, and the output says what to do next",
     )
     schema.add_argument(
         "--repaired",
         action="store_true",
-        help="`nodetool repair -full` has ended on each node since the replication was changed: it "
-        "may be changed again",
+        help="confirms that `nodetool repair -full` has ended on each node since the replication "
+        "was changed, so it may be changed again",
     )
     schema.add_argument(
         "--retention",
         type=int,
         metavar="SECONDS",
         help="how long events are kept (a new keyspace: 604800, which is 7 days; at least 2100, "
-        "which is the window and 5 minutes). What is stored already keeps the time that it was "
-        "stored with",
+        "which is the window and 5 minutes). Events stored earlier keep their own retention",
     )
     empty = verbs.add_parser(
         "empty",
         help="delete every event; receivers may run",
-        description="Delete every event. Every node must be up, and receivers may run: they count "
-        "from nothing within seconds. Each node keeps a snapshot of what there was.",
+        description="Delete every event. Every node must be up. Receivers may run: within seconds "
+        "they count from zero. Each node keeps a snapshot of the old tables.",
     )
     reread = verbs.add_parser(
         "reread",
-        help="have receivers count anew, after a snapshot was restored",
-        description="Have all receivers forget, within seconds, what they remember of the store.",
+        help="make receivers count again, after a snapshot was restored",
+        description="Make all receivers forget, within seconds, what they remember of the store.",
     )
     for verb in (empty, reread):
         verb.add_argument("--hosts", default=",".join(SEEDS), help="(default %(default)s)")
@@ -148,7 +147,7 @@ def schema_at(hosts: list[str], repaired: bool, **settings: Any) -> None:
 
 
 def tell(verb: str, hosts: list[str], keyspace: str) -> None:
-    """Empty the tables, or have receivers read them anew."""
+    """Empty the tables, or make receivers read them again."""
     enter_driver()
     from cluster.ring.schema import SchemaError, empty_at, reread_at
 
@@ -159,18 +158,18 @@ def tell(verb: str, hosts: list[str], keyspace: str) -> None:
 
 
 def enter_driver() -> None:
-    """Go on in the project's environment unless this one has the driver."""
+    """Continue in the project's environment, unless this one has the driver."""
     found = importlib.util.find_spec("cassandra")
     if found is None or found.origin is None:  # there is a folder of that name, which has no code
         enter("webhook")
 
 
 def run_cqlsh(arguments: list[str]) -> None:
-    """Become cqlsh, at the first node unless told otherwise."""
+    """Become cqlsh, by default at the first node."""
     beside = f"{Path(sys.executable).parent}:{VENV / 'bin'}:{os.environ.get('PATH', '')}"
     command = shutil.which("cqlsh", path=beside)
     if command is None:
-        fail(f"cqlsh is not here; {VENV / 'bin' / 'pip'} install cqlsh")
+        fail(f"cqlsh is not installed; {VENV / 'bin' / 'pip'} install cqlsh")
     os.environ.setdefault("CQLSH_HOST", SEEDS[0])
     os.execv(command, [command, *arguments])
 

@@ -1,4 +1,4 @@
-"""Applies `cassandra/schema.cql`, again and again without harm, and its settings."""
+"""Applies `cassandra/schema.cql` and its settings; repeating that does no harm."""
 
 import os
 import re
@@ -30,7 +30,7 @@ class UnansweredError(SchemaError):
 
 @dataclass(frozen=True)
 class Schema:
-    """What the schema may differ in. What is None stays as it is, or is the file's where it is new.
+    """The schema's settings. None keeps the existing value, or takes the file's for a new keyspace.
 
     A replication factor that is there already is changed by one, and from 2 on only after a repair:
     otherwise a quorum of the new copies may be one that has never seen an event.
@@ -52,7 +52,7 @@ class Schema:
             raise SchemaError(f"retention {self.retention}: {SHORTEST_RETENTION} s or more")
 
     def statements(self) -> list[str]:
-        """Those of schema.cql, for this keyspace; each does nothing where it has been done."""
+        """Those of schema.cql, for this keyspace; each does nothing if it has been done."""
         text = (CONFIGURATION / "schema.cql").read_text()
         text = re.sub(r"--[^\n]*", "", text)
         text = re.sub(rf"\b{WRITTEN_KEYSPACE}\b", self.keyspace, text)
@@ -168,7 +168,7 @@ def apply_at(hosts: Sequence[str], schema: Schema, *, repaired: bool = False) ->
             there = "there is 1 node" if nodes == 1 else f"there are {nodes} nodes"
             raise SchemaError(f"replication {schema.replication}: {there}")
         done = apply_schema(session, schema, repaired=repaired)
-        done = done or ["nothing to do: it is as it should be"]
+        done = done or ["nothing to do: the schema is up to date"]
         return "\n".join([*done, *_too_few(replication(session, schema.keyspace), nodes)])
 
 
@@ -179,7 +179,7 @@ def empty_at(hosts: Sequence[str], keyspace: str) -> str:
     """
     schema = Schema(keyspace)
     with _session(hosts) as session:
-        for table in ("events", "lanes"):  # what is listed last is listed anew: see Lane.recount
+        for table in ("events", "lanes"):  # what is listed last is listed again: see Lane.recount
             session.execute(f"TRUNCATE {schema.keyspace}.{table}", timeout=TRUNCATE_SECONDS)
     return (
         f"{keyspace} is empty. Each node has kept a snapshot, which takes its room on the disk "
@@ -193,7 +193,7 @@ def reread_at(hosts: Sequence[str], keyspace: str) -> str:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     with _session(hosts) as session:
         _execute(session, f"ALTER TABLE {schema.keyspace}.lanes WITH comment = 'read anew {now}'")
-    return "receivers read everything anew within seconds"
+    return "receivers read everything again within seconds"
 
 
 @contextmanager
@@ -227,7 +227,7 @@ def _session(hosts: Sequence[str]) -> Iterator[Any]:
 
 
 def _first_factor(schema: Schema, nodes: int, hosts: int) -> int:
-    """Of a new keyspace. Raises SchemaError where nodes that were named are not in the ring yet."""
+    """Of a new keyspace. Raises SchemaError if nodes that were named are not in the ring yet."""
     if schema.replication is not None:
         return schema.replication
     if nodes < min(PROMISED_COPIES, hosts):
@@ -240,7 +240,7 @@ def _first_factor(schema: Schema, nodes: int, hosts: int) -> int:
 
 
 def _too_few(found: Mapping[str, str], nodes: int) -> list[str]:
-    """A word of warning where a node that dies may take events along, and needn't."""
+    """A warning if one dead node can take events with it although there are enough nodes."""
     copies = sum(int(factor) for factor in found.values() if factor.isdecimal())
     if copies >= min(PROMISED_COPIES, nodes):
         return []

@@ -1,8 +1,8 @@
-"""The routes of a node's Fabio: where Consul says the webhook is, less what is out of reach.
+"""The routes of a node's Fabio: the webhook's instances in Consul, without those out of reach.
 
-targets    which of the instances get connections (a pure rule)
-catalog    the instances and the nodes, as Consul has them
+targets    which instances get connections (a pure rule)
+catalog    the instances and the nodes, according to Consul
 beats      which nodes answer this one
 probes     which instances say that they take events
-service    all of it together, served to Fabio and to whoever looks
+service    all of it together, served to Fabio and to people
 """

@@ -1,6 +1,6 @@
-"""Which nodes answer this one: a datagram to each every 0.4 s, which it sends back.
+"""Which nodes answer this one: it sends each a datagram every 0.4 s, and the node returns it.
 
-A node that is without power, hangs, or is behind a broken network says nothing. One where nothing
+A node that has no power, hangs, or is behind a broken network sends nothing. A node where nothing
 listens says so by ICMP: its programs may have ended, but it is there.
 """
 
@@ -12,7 +12,7 @@ BEAT_SECONDS = 0.4
 MISSED = 5
 """So many beats without an answer, one after the other, and a node is silent.
 
-Beats are counted, and not seconds: whoever was itself held up for a while blames nobody for it.
+It counts beats, not seconds: a node that was itself held up for a while blames no other.
 """
 
 

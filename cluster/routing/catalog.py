@@ -1,4 +1,4 @@
-"""The instances of the webhook and the nodes, as Consul has them."""
+"""The instances of the webhook and the nodes, according to Consul."""
 
 import threading
 import time
@@ -31,8 +31,8 @@ class Memory:
     """Whether a server's answer is believed.
 
     A server that was started a moment ago answers with what was on its disk: nothing, or the
-    services of an hour ago. Its index, which counts the cluster's changes, tells. Where that stays
-    behind for long, the cluster was restored from a backup, or began anew.
+    services of an hour ago. Its index, which counts the cluster's changes, shows it. If that stays
+    behind for long, the cluster was restored from a backup, or started again.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
-"""Which instances say that they take events: each is asked on a new connection, as clients come."""
+"""Which instances say that they take events: each is asked on a new connection, like a client's."""
 
 import asyncio
 from collections.abc import Iterable

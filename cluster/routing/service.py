@@ -1,6 +1,6 @@
-"""What a node's Fabio asks for its routes: all parts together, until SIGTERM.
+"""Serves the routes to a node's Fabio: all parts together, until SIGTERM.
 
-GET /routes     for Fabio (`registry.backend = custom`): answered once Consul was heard
+GET /routes     for Fabio (`registry.backend = custom`): answered once Consul has answered
 GET /view       what this node sees of the others and of the instances, as JSON
 GET /metrics    the same for Prometheus
 """

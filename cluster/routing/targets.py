@@ -1,8 +1,8 @@
-"""Which instances of the webhook a node's Fabio hands connections to.
+"""To which instances of the webhook a node's Fabio sends connections.
 
-Consul says where instances are. Whether they can be used *from this node* it can't say: it learns
-of a node that is silent after half a minute, and never that two nodes can't reach each other. So
-each node asks for itself, twice a second, and what it has found out goes before what Consul thinks.
+Consul says where instances are. It can't say whether they are reachable *from this node*: it
+notices a silent node after half a minute, and never notices that two nodes can't reach each other.
+So each node checks for itself, twice per second, and its results override Consul's.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -22,7 +22,7 @@ class Instance:
 
 
 class Probe(Enum):
-    """What came of asking an instance whether it takes events."""
+    """The result of asking an instance whether it takes events."""
 
     READY = "ready"
     NOT_READY = "not ready"

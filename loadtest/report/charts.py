@@ -35,7 +35,7 @@ PERCENTILES: tuple[tuple[str, str, Reduce], ...] = (
     ("p50", BLUE, median),
 )
 MEAN_SECONDS = 30
-ALL_ELSE = "all else, the kernel's network"
+ALL_ELSE = "everything else, the kernel's network"
 LEAST = 0.005
 """Cores of a kind of process, on average; less is among all else."""
 PROCESSES = {
@@ -63,7 +63,7 @@ def count(record: Record) -> Chart:
         color=GREY,
         linewidth=1.2,
         linestyle=(0, (2, 2)),
-        label="acknowledged since the beginning",
+        label="acknowledged so far",
     )
     if record.rate is not None:
         full = record.rate * window
@@ -187,7 +187,7 @@ def _no_errors(record: Record) -> Chart:
 
 
 def allocations(record: Record) -> Chart | None:
-    """How many there are to be, run, and take events; None where nobody allocates."""
+    """How many are wanted, run, and take events; None if nobody allocates."""
     looks = [one for one in record.samples.allocations if not one.error]
     if not looks:
         return None
@@ -210,7 +210,7 @@ def allocations(record: Record) -> Chart | None:
 
 
 def receivers(record: Record) -> Chart | None:
-    """Group commit at work, and what is held; None where no receiver tells."""
+    """Group commit at work, and what is held; None if no receiver tells."""
     places = figures.by_address(record)
     if not places:
         return None
@@ -233,7 +233,7 @@ def receivers(record: Record) -> Chart | None:
         plot(0, _ratio(stored, writes), mean, colour, label)
         plot(1, Series(moments, [one.held_events for one in of]), max, colour)
         plot(2, Series(moments, [one.memory_bytes / 2**20 for one in of]), max, colour)
-    chart.label("events a write", whole=False)
+    chart.label("events per write", whole=False)
     chart.label("events held", 1)
     chart.label("memory, MiB", 2)
     chart.mark(record.marks, record.began)
@@ -242,7 +242,7 @@ def receivers(record: Record) -> Chart | None:
 
 
 def machine(record: Record) -> Chart:
-    """Its CPU, by whom, and its sockets."""
+    """The machine's CPU by kind of process, and its sockets."""
     chart = _chart("machine", record, (1.6, 1))
     looks = record.samples.machine
     width = figures.slice_seconds(record)
@@ -296,29 +296,29 @@ class Entry:
     title: str
     caption: str
     draw: Callable[[Record], Chart | None]
-    """None where the record has nothing of it."""
+    """None if the record has nothing of it."""
 
 
 ENTRIES = (
     Entry(
         "count",
         "Count",
-        "What GET /events/count answered, asked once a second. It rises with what is "
-        "acknowledged until the first events leave the window; from then on it follows the rate alone: "
-        "the rate times the window, of which the last second is still running.",
+        "What GET /events/count answered, once per second. It rises with the events "
+        "acknowledged until the first events leave the window. From then on it follows only the rate: "
+        "the rate times the window, whose last second is still running.",
         count,
     ),
     Entry(
         "events",
         "Events per second",
-        "Of each generator.",
+        "Acknowledged events in each second, for each generator.",
         events,
     ),
     Entry(
         "latency",
         "Latency",
-        "From the moment an event was due to its 200, of the events acknowledged in each "
-        "second. In a long run, of some seconds together: the median of their percentiles, and the "
+        "The time from when an event was due to its 200, for the events acknowledged in each "
+        "second. In a long run a point covers some seconds: the median of their percentiles, and the "
         "worst maximum.",
         latency,
     ),
@@ -332,21 +332,21 @@ ENTRIES = (
     Entry(
         "allocations",
         "Allocations",
-        "As Nomad has them, and those whose checks pass in Consul: these take events.",
+        "Those that Nomad wants and runs, and those whose checks pass in Consul: these take events.",
         allocations,
     ),
     Entry(
         "receivers",
         "Receivers",
-        "Each from its own /metrics: how many events share a write (group commit), how "
+        "From each receiver's /metrics: how many events share a write (group commit), how "
         "many wait for theirs, and memory.",
         receivers,
     ),
     Entry(
         "machine",
         "This machine",
-        "The one that the load comes from: CPU by kind of process, and sockets. What the "
-        "kernel does for the network in interrupts belongs to no process.",
+        "The machine that sends the load: CPU by kind of process, and sockets. What the "
+        "kernel does for the network in interrupts is counted for no process.",
         machine,
     ),
 )

@@ -10,12 +10,12 @@ from statistics import median
 
 from loadtest.record import LoadSecond, Record
 
-ALL = "this machine, all in all"
+ALL = "this machine, in total"
 SETTLE_SECONDS = 2.0
 """After the window has passed, and before the load's end: the plateau is what lies between."""
 MOST_SLICES = 240
 SHORTEST_SECONDS = 0.5
-"""The last line of a series may be of a few milliseconds: no rate is to be had from these."""
+"""The last line of a series may cover a few milliseconds: too short for a rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ def peak(record: Record) -> int:
 
 
 def bytes_per_event(record: Record) -> float | None:
-    """On the wire, there and back, by acknowledged event; None where it is not known.
+    """On the wire, there and back, per acknowledged event; None if it is not known.
 
-    All that went through the interface while events did, whoever it was for.
+    Everything that passed the interface during the load, for any process.
     """
     acked = totals(record)["acked"]
     loopback = record.target.interface == "lo"  # what is sent there is received there
@@ -77,9 +77,9 @@ def bytes_per_event(record: Record) -> float | None:
 
 
 def cpu_per_event(record: Record) -> dict[str, float]:
-    """Microseconds of CPU time by acknowledged event: by kind of process, the largest first.
+    """Microseconds of CPU time per acknowledged event, by kind of process, the largest first.
 
-    Last comes all that this machine did. Empty where nothing was acknowledged.
+    The last is everything that this machine did. Empty if nothing was acknowledged.
     """
     acked = totals(record)["acked"]
     used: dict[str, float] = {}
@@ -95,7 +95,7 @@ def cpu_per_event(record: Record) -> dict[str, float]:
 
 
 def events_per_write(record: Record) -> float | None:
-    """How many events shared a write to the store; None where no receiver told."""
+    """How many events shared a write to the store; None if no receiver told."""
     samples = record.samples.receivers
     events = writes = 0
     for places in by_address(record).values():
@@ -107,7 +107,7 @@ def events_per_write(record: Record) -> float | None:
 
 
 def plateau(record: Record) -> Plateau | None:
-    """None where the load was not steady, or ended before the window had passed."""
+    """None if the load was not steady, or ended before the window had passed."""
     if record.rate is None:
         return None
     window = record.target.window_seconds
@@ -128,7 +128,7 @@ def plateau(record: Record) -> Plateau | None:
 
 
 def per_second(record: Record, generator: str, *names: str) -> Series:
-    """Of one generator: events a second, of `sent`, `acked`, `refused`, `unknown` as told."""
+    """Of one generator: events per second; the field is one of `sent`, `acked`, `refused`, `unknown`."""
     seconds = record.samples.load[generator]
     return Series(
         [second.at - record.began - second.seconds / 2 for second in seconds],
@@ -186,7 +186,7 @@ def errors_by_kind(record: Record, width: float) -> dict[str, Series]:
 
 
 def rates(moments: Sequence[float], amounts: Sequence[float]) -> Series:
-    """From a total at moments to its growth a second; nothing where it fell (a restart)."""
+    """From a total at moments to its growth per second; nothing if it fell (a restart)."""
     pairs = list(zip(moments, amounts, strict=True))
     grown = [
         (later, (more - less) / (later - earlier))

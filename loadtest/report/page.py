@@ -15,9 +15,9 @@ LEDGER_MEANINGS = {
     "attempted": "events that were sent",
     "acknowledged": "of these, answered 200",
     "lost": "acknowledged, and not in the store: a broken promise",
-    "recovered": "of unknown outcome, and in the store",
-    "unexpected": "in the store, though refused or never sent: a broken promise",
-    "unknown": "of unknown outcome, and not in the store",
+    "recovered": "unknown outcome, but in the store",
+    "unexpected": "in the store, although refused or never sent: a broken promise",
+    "unknown": "unknown outcome, and not in the store",
     "duplicates": "in the store more than once: a broken promise",
 }
 
@@ -94,11 +94,11 @@ def _why(record: Record) -> str:
     checked = f"{counts.checked:,}" if counts else "0"
     if record.verdict.ledger is None:
         return (
-            f"<p>No store was read, so this is about counts alone: each of the {checked} that were "
-            "read was within what the acknowledgements allow.</p>\n"
+            f"<p>No store was read, so only counts were judged: each of the {checked} counts that were "
+            "read was within the bounds that the acknowledgements set.</p>\n"
         )
     return (
-        "<p>Every acknowledged event is in the store, once, and nothing else of this run; each of "
+        "<p>The store has every acknowledged event once, and nothing else of this run; each of "
         f"the {checked} counts that were read was right.</p>\n"
     )
 
@@ -109,12 +109,12 @@ def _warnings(warnings: Sequence[str]) -> str:
 
 def _ledger(ledger: LedgerVerdict | None) -> str:
     if ledger is None:
-        return _section("ledger", "Ledger", "<p>It was not held against a store.</p>\n")
+        return _section("ledger", "Ledger", "<p>It was not compared with a store.</p>\n")
     rows = [
         [word, f"{getattr(ledger, word):,}", meaning + _examples(ledger.examples.get(word, []))]
         for word, meaning in LEDGER_MEANINGS.items()
     ]
-    text = "<p>Every event has an id; the generator's ledger against the store, id by id.</p>\n"
+    text = "<p>Every event has an id. The generator's ledger was compared with the store, id by id.</p>\n"
     return _section("ledger", "Ledger", text + _table(["", "events", ""], rows, number=1))
 
 
@@ -135,7 +135,7 @@ def _counts(record: Record) -> str:
     parts.append(_table(header, rows, number=1))
     if plateau := figures.plateau(record):
         parts.append(
-            f'<p id="plateau">Plateau: from the window\'s passing to the end of the load, '
+            f'<p id="plateau">Plateau: after the window had passed, until the end of the load, '
             f"{plateau.samples:,} counts were read: {plateau.low:,} to {plateau.high:,}, median "
             f"{plateau.median:,.0f}. The window is {record.target.window_seconds:,} whole seconds, "
             f"of which the last is still running: a steady {record.rate:,g} events/s fill it with "
@@ -148,11 +148,11 @@ def _checked(counts: CountVerdict) -> str:
     wrong = f"{len(counts.wrong):,} were not" if counts.wrong else "all were"
     text = (
         f'<p><span data-figure="counts checked">{counts.checked:,}</span> counts were read during '
-        "the load. Each must be at least what had been acknowledged a second before, and at most "
-        f"what had been sent when it came, less what had left the window: {wrong} within.</p>\n"
+        "the load. Each must be at least the events acknowledged one second earlier, and at most "
+        f"those sent so far, both minus those that had left the window: {wrong} within.</p>\n"
     )
     if counts.exact:
-        return text + "<p>When all had settled, the count is the number of rows:</p>\n"
+        return text + "<p>When all had settled, the count must be the number of rows:</p>\n"
     return text + "<p>When all had settled:</p>\n"
 
 
@@ -170,7 +170,7 @@ def _absent(charts: Mapping[str, str]) -> str:
     absent = [one.title for name, one in CHARTS.items() if name not in charts]
     if not absent:
         return ""
-    return f'<p id="absent">Not to be had from this target: {_e(", ".join(absent).lower())}.</p>\n'
+    return f'<p id="absent">Not available from this target: {_e(", ".join(absent).lower())}.</p>\n'
 
 
 def _generators(record: Record) -> str:
@@ -200,8 +200,8 @@ def _costs(record: Record) -> str:
     ]
     network, group = figures.bytes_per_event(record), figures.events_per_write(record)
     rows.append(["on the wire", f"{network:,.0f} bytes" if network else "not known"])
-    rows.append(["events a write", f"{group:,.1f}" if group else "not told"])
-    text = "<p>What this machine used during the load, for whatever, by acknowledged event.</p>\n"
+    rows.append(["events per write", f"{group:,.1f}" if group else "not known"])
+    text = "<p>What this machine used in total during the load, per acknowledged event.</p>\n"
     return _section("costs", "What an event costs", text + _table(["", ""], rows, number=1))
 
 
@@ -217,8 +217,8 @@ def _conditions(record: Record) -> str:
     ]
     text = _table(["", ""], rows)
     text += (
-        "<p>All samples are in <code>report.json</code> beside this page, and <code>"
-        "scripts/loadtest --again report.json</code> makes the same page of it.</p>\n"
+        "<p>All samples are in <code>report.json</code> beside this page; <code>"
+        "scripts/loadtest --again report.json</code> makes the same page from them.</p>\n"
     )
     return _section("conditions", "Machine and versions", text)
 

@@ -1,4 +1,4 @@
-"""The cluster of three nodes, be they namespaces or virtual machines: the same addresses, jobs."""
+"""The cluster of three nodes: namespaces or virtual machines, with the same addresses and jobs."""
 
 import time
 from collections import Counter
@@ -58,7 +58,7 @@ class ClusterTarget(Target):
         ]
 
     def scale(self, count: int) -> bool:
-        # Nomad refuses while a deployment goes on; the caller asks again.
+        # Nomad refuses during a deployment; the caller asks again.
         wish = {"Count": count, "Target": {"Group": WEBHOOK}, "Message": "load test"}
         return (
             ask_nomad(lambda client: client.job.request(WEBHOOK, "scale", json=wish, method="post"))
@@ -72,7 +72,7 @@ def _scale_status(client: Any) -> Any:
 
 
 def _store() -> str:
-    """The store that the job itself is told."""
+    """The store in the job's own settings."""
 
     def ask(client: Any) -> str:
         group = client.job.get_job(WEBHOOK)["TaskGroups"][0]
@@ -80,7 +80,5 @@ def _store() -> str:
 
     store = ask_nomad(ask)
     if store is None:
-        raise TargetUnavailable(
-            f"no Nomad tells of the job {WEBHOOK}; scripts/cluster run {WEBHOOK}"
-        )
+        raise TargetUnavailable(f"no Nomad knows the job {WEBHOOK}; scripts/cluster run {WEBHOOK}")
     return store

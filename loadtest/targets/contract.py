@@ -1,4 +1,4 @@
-"""What the load test wants of whatever takes events."""
+"""What the load test needs from a target."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class Target(ABC):
     urls: Sequence[str]
     """Where events are taken; they take turns."""
     store: str
-    """The store's URL, empty where it is not to be read."""
+    """The store's URL, empty if it is not to be read."""
     known_versions: dict[str, str]
     """Of what its receivers don't tell."""
 
@@ -31,7 +31,7 @@ class Target(ABC):
         """The URLs of the receivers themselves, as of the last second."""
 
     def allocations(self) -> list[AllocationSample]:
-        """A look at the allocations; none where nobody allocates."""
+        """A look at the allocations; none if nobody allocates."""
         return []
 
     def scale(self, count: int) -> bool:

@@ -1,4 +1,4 @@
-"""Any receiver, of which nothing is known but its URL."""
+"""Any receiver, known only by its URL."""
 
 from collections.abc import Sequence
 

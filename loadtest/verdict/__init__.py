@@ -1,1 +1,1 @@
-"""Whether it went well: the ledger against the store, and every count against both."""
+"""Whether a run went well: the ledger against the store, and every count against both."""

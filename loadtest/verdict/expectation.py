@@ -1,17 +1,18 @@
 """What a count must be, from what was sent and from what is stored. Pure arithmetic.
 
-A count that was asked for while events were coming in is held within two bounds. All that was
-acknowledged a second before the question must be in it (on whichever allocation answered), and
-nothing that had not been sent yet when the answer came. What has left the window is taken off:
+A count that was read while events came in must lie between two bounds: at least the events
+acknowledged one second before it was asked for (at whichever allocation), at most the events sent
+by the time it came. Both are reduced by the events that have left the window:
 
     acknowledged by (asked - 1 s) - gone  <=  count - baseline  <=  possible by (answered) - gone
 
 `possible` are the events that were sent and not refused. `gone` are those received before the
-window's first second: the store's rows tell exactly how many. Without a store only the generators
-tell, within the bounds `acknowledged by (since - 2 s)` and `possible by (since + 2 s)`: an event is
-received after it is sent and before it is acknowledged, and the receiver's clock may differ.
+window's first second; the store's rows give the exact number. Without a store only the generators
+can tell, within the bounds `acknowledged by (since - 2 s)` and `possible by (since + 2 s)`: an
+event is received after it is sent and before it is acknowledged, and the receiver's clock may
+differ.
 
-`baseline` is what others had stored before the run, as far as it is still in the window.
+`baseline` is what others had stored before the run, if it is still in the window.
 """
 
 from bisect import bisect_left, bisect_right
@@ -43,7 +44,7 @@ class Growth:
         return self._totals[-1]
 
     def at_least(self, moment: float) -> int:
-        """What it had certainly grown to by then: steps are told at their ends."""
+        """What it had certainly grown to by then: steps are recorded at their ends."""
         return self._totals[bisect_right(self._moments, moment)]
 
     def at_most(self, moment: float) -> int:
@@ -80,7 +81,7 @@ class Expectation:
         received: Received | None,
         baseline: Sequence[Slice],
     ) -> None:
-        """`received` is None where no store was read; then `baseline` counts, else its rows."""
+        """`received` is None if no store was read; then `baseline` counts, else its rows."""
         self._acked = [Growth([(one.at, one.acked) for one in each]) for each in load.values()]
         self._possible = [
             Growth([(one.at, one.sent - one.refused) for one in each]) for each in load.values()
@@ -91,14 +92,14 @@ class Expectation:
         self._others = Growth(sorted(received.others.items())) if received else Growth([])
 
     def of(self, sample: CountSample) -> Bounds:
-        """What a count asked for during the run must be within."""
+        """The bounds of a count that was asked for during the run."""
         since = sample.since or 0
         acked = sum(each.at_least(sample.at - VISIBLE_SECONDS) for each in self._acked)
         possible = sum(each.at_most(sample.at + sample.seconds) for each in self._possible)
         return self._bounds(since, acked, possible)
 
     def finally_of(self, since: int) -> Bounds:
-        """What a count must be within when everything has settled."""
+        """The bounds of a count when everything has settled."""
         if self._received is not None:
             return (self._received.since(since),) * 2
         acked = sum(each.end for each in self._acked)

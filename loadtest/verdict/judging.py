@@ -102,7 +102,7 @@ class StoreReading:
 def judge_ledger(
     files: Sequence[Path], store: str, began: float, told: Told
 ) -> tuple[LedgerVerdict, Received]:
-    """Hold the ledgers against the store. Raises NotToBeJudgedError, StartError."""
+    """Compare the ledgers with the store. Raises NotToBeJudgedError, StartError."""
     ledgers = Ledgers(files)
     told(f"{len(ledgers.outcomes):,} outcomes in the ledger")
     reading = StoreReading(store, ledgers, began, told)
@@ -139,7 +139,7 @@ def judge_counts(
     received: Received | None,
     baseline: Sequence[tuple[int, int, int]],
 ) -> CountVerdict:
-    """Hold every count against what it had to be; `final` are those read when all had settled."""
+    """Compare every count with its bounds; `final` are those read when all had settled."""
     expectation = Expectation(load, received, baseline)
     verdict = CountVerdict(exact=received is not None, final=[], checked=0, wrong=[], bounds=[])
     for sample in samples:
@@ -161,7 +161,7 @@ def judge_counts(
 
 
 def judge_again(record: Record, directory: Path, store: str, told: Told) -> None:
-    """Judge a finished run anew, into its record. Raises NotToBeJudgedError, StartError."""
+    """Judge a finished run again, into its record. Raises NotToBeJudgedError, StartError."""
     files = [directory / generator.ledger for generator in record.generators]
     ledger, received = judge_ledger(files, store, record.began, told)
     counts = record.verdict.counts
@@ -193,19 +193,19 @@ def _of_ledger(ledger: LedgerVerdict | None) -> Iterator[str]:
     if ledger.duplicates:
         yield f"{ledger.duplicates:,} events are in the store more than once"
     if ledger.incomplete:
-        yield "the ledger does not name every event, which proves nothing of those it leaves out"
+        yield "the ledger does not name every event, so there is no verdict on the others"
 
 
 def _of_counts(counts: CountVerdict | None) -> Iterator[str]:
     if counts is None:
         return
     if not counts.final:
-        yield "nobody answered with a count at the end"
+        yield "no receiver answered with a count at the end"
     for one in counts.final:
         if not one.right:
             yield f"the last count at {one.url} was {one.count:,}, not {between(one.low, one.high)}"
     if counts.wrong:
-        yield f"{len(counts.wrong):,} of {counts.checked:,} counts were outside of their bounds"
+        yield f"{len(counts.wrong):,} of {counts.checked:,} counts were outside their bounds"
 
 
 def between(low: int, high: int) -> str:

@@ -1,1 +1,1 @@
-"""What is looked at each second: the count, receivers, allocations, the machine; all by `watch`."""
+"""What is sampled once per second: the count, receivers, allocations, the machine."""

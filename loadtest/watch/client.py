@@ -1,4 +1,4 @@
-"""Questions over HTTP, each on a connection that is kept for the next one."""
+"""HTTP requests, each on a connection that is kept for the next one."""
 
 import json
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 class NoAnswerError(Exception):
-    """There was no answer 200; the message says what there was."""
+    """There was no answer 200; the message says what came instead."""
 
 
 class Client:

@@ -1,4 +1,4 @@
-"""The count, as anyone would ask for it: `GET /events/count` at each of the URLs in turn."""
+"""The count, as any client would read it: `GET /events/count` at each of the URLs in turn."""
 
 import time
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Counts:
         except NoAnswerError as error:
             sample.error = str(error)
         except (KeyError, TypeError, ValueError):
-            sample.error = "its answer is no count"
+            sample.error = "its answer is not a count"
         sample.at = round(sample.at, 3)
         sample.seconds = round(time.monotonic() - began, 3)
         return sample
@@ -53,7 +53,7 @@ def window_seconds(url: str) -> int:
     try:
         return int(answer["window_seconds"])
     except (KeyError, TypeError, ValueError) as error:
-        raise NoAnswerError(f"{url}/events/count: {answer!r} is no count") from error
+        raise NoAnswerError(f"{url}/events/count: {answer!r} is not a count") from error
 
 
 def baseline(url: str) -> list[tuple[int, int, int]]:

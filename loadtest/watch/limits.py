@@ -1,4 +1,4 @@
-"""Whether the load generator itself was the limit, rather than what it sent to."""
+"""Whether the load generator was the limit, rather than its target."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
-"""The machine that the load comes from: its CPU by what and by whom, its sockets, its network.
+"""The machine that sends the load: its CPU by state and kind of process, its sockets, its network.
 
-From /proc: see proc_stat(5), proc_pid_stat(5), proc_net(5). What the kernel does in interrupts, the
-network's other half, is in `interrupts` and belongs to no process.
+The figures are from /proc: see proc_stat(5), proc_pid_stat(5), proc_net(5). What the kernel does in
+interrupts, the network's other half, is in `interrupts` and belongs to no process.
 """
 
 import os

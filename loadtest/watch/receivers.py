@@ -1,4 +1,4 @@
-"""What the receivers say of themselves at `/metrics`."""
+"""What the receivers report at `/metrics`."""
 
 import re
 import time

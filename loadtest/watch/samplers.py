@@ -1,4 +1,4 @@
-"""Something looked at once a second, in a thread of its own, so that nothing waits for it."""
+"""Samples something once per second in its own thread, so that nothing waits for it."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ EVERY_SECONDS = 1.0
 
 
 class Sampler(Generic[T]):
-    """Calls `take` at each second and puts what it gives behind `samples`.
+    """Calls `take` once per second and appends the result to `samples`.
 
     A call that takes longer than a second costs the calls that were due meanwhile. What `take`
     raises ends the sampler, and comes out of `check` and `stop`.

@@ -1,4 +1,4 @@
-"""Everything that is looked at during a run."""
+"""Everything that is sampled during a run."""
 
 from collections.abc import Sequence
 from typing import Any

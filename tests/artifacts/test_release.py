@@ -200,7 +200,7 @@ def test_every_module_is_compiled_and_used_so_unchecked(release: Path) -> None:
 def test_made_again_from_the_same_it_is_left_alone(checkout: Checkout, release: Path) -> None:
     before = (release / "release.json").stat().st_ino
     again = checkout.package()
-    assert "is as it should be" in again.stderr
+    assert "is up to date" in again.stderr
     assert again.stdout == f"{release}\n"
     assert (release / "release.json").stat().st_ino == before
 
@@ -241,7 +241,7 @@ def test_changed_sources_take_the_place_of_what_runs(checkout: Checkout, store_p
         with Released(release, store_path) as successor:
             assert b"Changed" in successor.get("/").body
             assert successor.count() == 2
-        assert "is as it should be" in checkout.package("--version", "changing").stderr
+        assert "is up to date" in checkout.package("--version", "changing").stderr
     assert checkout.releases() == releases
 
 

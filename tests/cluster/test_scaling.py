@@ -1,6 +1,6 @@
 """More allocations, fewer, and other versions of them, under load: no event fails.
 
-The processors are kept busy by something else meanwhile: what is late there must not cost an event.
+Something else keeps the processors busy meanwhile: a delay there must not cost an event.
 """
 
 import os

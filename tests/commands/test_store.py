@@ -41,7 +41,7 @@ def test_a_copy_of_a_running_store_under_load_can_be_restored(
         restored.post_many(10)
     assert rows(store_path) == rows(copy) + 10
     # What there was is whole, with what was in the log only.
-    aside = Path(re.findall(r"what there was is in (\S+)", done.stderr)[0])
+    aside = Path(re.findall(r"the old file is now (\S+)", done.stderr)[0])
     with Receiver(aside) as former:
         assert former.count() >= before + 200
 

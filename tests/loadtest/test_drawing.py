@@ -64,7 +64,7 @@ def test_a_run_that_saw_nothing(tmp_path: Path) -> None:
     page = drawn(tmp_path, record(Samples(), Verdict(None, None, broken), []))
     assert broken in page
     assert "INVALID" in page
-    assert "Not to be had from this target: allocations, receivers." in page
+    assert "Not available from this target: allocations, receivers." in page
 
 
 def test_a_run_in_which_nobody_answered(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_run_in_which_nobody_answered(tmp_path: Path) -> None:
     )
     verdict = Verdict(None, CountVerdict(False, [], 0, [], []))
     page = drawn(tmp_path, record(samples, verdict, []))
-    assert "nobody answered with a count at the end" in page
+    assert "no receiver answered with a count at the end" in page
     assert "connect: refused" in page
 
 
@@ -98,7 +98,7 @@ def test_what_was_wrong_is_named(tmp_path: Path) -> None:
         "2 events are in the store that were refused or never sent",
         "3 events are in the store more than once",
         "the last count at http://a:1 was 9, not 8",
-        "1 of 4 counts were outside of their bounds",
+        "1 of 4 counts were outside their bounds",
         "run-1",
         "&lt;b&gt;",
     ):

@@ -38,7 +38,7 @@ def empty(path: Path) -> None:
 @pytest.mark.parametrize("options", [("--quiet", "--ledger"), ("--series",)])
 @pytest.mark.parametrize(
     ("harm", "words"),
-    [(delete, GONE), (move, GONE), (replace, GONE), (empty, "is not whole: somebody has cut it")],
+    [(delete, GONE), (move, GONE), (replace, GONE), (empty, "is incomplete: somebody has cut it")],
 )
 def test_a_file_that_is_taken_away_ends_the_run_with_its_summary(
     tmp_path: Path, options: tuple[str, ...], harm: Callable[[Path], None], words: str

@@ -164,7 +164,7 @@ def test_two_ledgers_may_be_read_as_one(tmp_path: Path) -> None:
 
     assert outcomes == {"a-0": Outcome.ACKED, "b-0": Outcome.UNKNOWN}
     assert outcomes.runs == {"a", "b"}
-    with pytest.raises(LedgerError, match="second time"):
+    with pytest.raises(LedgerError, match="is there twice"):
         read_ledger(one, outcomes)
 
 
@@ -186,7 +186,7 @@ def test_an_empty_ledger_has_nothing(tmp_path: Path) -> None:
         (" acked", "acked, refused, unknown"),
         ("a-1  acked", "acked, refused, unknown"),
         ("", "acked, refused, unknown"),
-        ("a-0 acked", "second time"),
+        ("a-0 acked", "is there twice"),
     ],
 )
 def test_a_malformed_line_is_named(tmp_path: Path, line: str, reason: str) -> None:

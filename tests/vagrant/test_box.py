@@ -20,7 +20,7 @@ def test_it_is_a_box_for_libvirt(box: Path) -> None:
 def test_made_again_it_is_left_alone(box: Path) -> None:
     before = box.stat().st_ino
     again = subprocess.run([SCRIPT, "build"], capture_output=True, text=True, check=True)
-    assert "as it should be" in again.stderr
+    assert "is up to date" in again.stderr
     assert again.stdout == f"{box}\n"
     assert box.stat().st_ino == before
 

@@ -1,6 +1,6 @@
 """HTTP/1.x: `POST /events` answered straight from the parser, all else by a Tornado application.
 
-`server` accepts connections and watches the time, `connection` is one of them, `parser` makes
-requests of its bytes, `exchange` is one request and its answer, `response` the bytes of answers.
-`contract` is what they want of each other, `limits` what clients may do.
+`server` accepts connections and enforces time limits. `connection` is one of them. `parser` makes
+requests from its bytes. `exchange` is one request and its answer. `response` makes the bytes of
+answers. `contract` is what these parts need from each other. `limits` is what clients may do.
 """

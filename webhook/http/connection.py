@@ -1,15 +1,15 @@
-"""One connection: what it owes to its requests, and how it ends.
+"""One connection: which answers it owes, and how it ends.
 
 Answers leave in the order of the requests (pipelining), whatever order they are ready in.
 
 The life of a connection: it reads until it must not serve another request (`_stopped`: the client
-or we said close, or the input is malformed), sends what it owes, and is closed. Where the client
-may still be sending, it lingers: a FIN at once, and what arrives is thrown away for a moment,
-because closing a socket with unread input would reset it and take the answer along.
+or we said close, or the input is malformed), sends the answers it owes, and is closed. If the
+client may still be sending, it lingers: it sends a FIN at once and discards what arrives for a
+moment. Closing a socket with unread input would reset it and destroy the answer.
 
-Nothing is closed under a request that may be on its way: whether for its age or for a drain, a
-kept-alive connection ends with an answer that says `Connection: close`. Without any request it ends
-when it has been idle for `idle_seconds`, or with the drain.
+A connection is never closed while a request may be on its way. Whether because of its age or a
+drain, a kept-alive connection ends with an answer that says `Connection: close`. Without any
+request it ends when it has been idle for `idle_seconds`, or with the drain.
 """
 
 import logging
@@ -72,7 +72,7 @@ class Connection:
         self._writing = False
         self._stopped = False  # takes no more requests
         self._polite = False  # lingers before it closes
-        self._ended = False  # the client has sent all it will
+        self._ended = False  # the client sends nothing more
         self._closed = False
 
     @property
@@ -114,7 +114,7 @@ class Connection:
         except Problem as problem:
             self._refuse(problem)
         except Exception:
-            log.exception("a connection is given up")
+            log.exception("closing a connection after an error")
             return self.lose()
         if self._stopped:
             self._untaken = b""
@@ -123,7 +123,7 @@ class Connection:
         return self._settle()
 
     def _take_on(self) -> None:
-        """Go on with input that had no room before."""
+        """Continue with input that had no room before."""
         data, self._untaken = self._untaken, b""
         if data and not self._closed:
             self._take(memoryview(data))
@@ -157,7 +157,9 @@ class Connection:
             self.answer(exchange, Problem(HTTPStatus.BAD_REQUEST, detail))
         except Exception:
             log.exception("a request could not be served")
-            self.answer(exchange, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of ours"))
+            self.answer(
+                exchange, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a bug in the receiver")
+            )
 
     def _hold(self, held: int) -> None:
         """Account for what has come in and is no complete request yet. Raises Problem."""
@@ -179,7 +181,7 @@ class Connection:
             self._settle()
 
     def _settle(self) -> None:
-        """Close if nothing is owed and nothing will be; else listen where there is use for it."""
+        """Close if nothing is owed and nothing will be; else listen if that has a use."""
         if self._closed or self._linger_until:
             return
         if self._stopped and not (self._exchanges or self._unsent):
@@ -309,7 +311,7 @@ class Connection:
         """Close or refuse what has taken too long; the server calls it twice a second."""
         allowed = self._state.limits.request_seconds
         since = self._parser.receiving_since
-        if since is not None and not self._reading:  # for lack of room: it can't go on
+        if since is not None and not self._reading:  # for lack of room: it can't continue
             self._parser.receiving_since = now
         if self._linger_until:
             if now >= self._linger_until:
@@ -328,14 +330,14 @@ class Connection:
         """How long the connection may be quiet.
 
         Neither its age nor a drain makes that shorter: a request may be on its way, and a close
-        would meet it. A connection that must end is told so with its next answer.
+        would meet it. A connection that must end learns it with its next answer.
         """
         if self._exchanges:
             return UNANSWERED_SECONDS
         return self._state.limits.idle_seconds + DISTANCE_SECONDS
 
     def _finish(self) -> None:
-        """All that was owed is sent: close, politely where the client may still be sending."""
+        """All that was owed is sent: close, politely if the client may still be sending."""
         if self._polite and not self._ended:
             try:
                 self._sock.shutdown(socket.SHUT_WR)

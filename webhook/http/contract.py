@@ -1,7 +1,7 @@
-"""What the parts of a connection want of each other, so that none of them knows the whole.
+"""What the parts of a connection need from each other, so that none of them knows the whole.
 
 A parser tells `Requests` what it finds. A connection shares a `ServerState` with all others of its
-server, and knows no server. `webhook.http.exchange.Owner` is what an exchange wants.
+server, and knows no server. `webhook.http.exchange.Owner` is what an exchange needs.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ BUFFER_BYTES = 1 << 17
 
 
 class Requests(Owner, Protocol):
-    """Whom a parser tells what it has found."""
+    """Receives what a parser has found."""
 
     @property
     def stopped(self) -> bool:
@@ -40,7 +40,7 @@ class ServerState:
         self.limits = limits
         self.responses = Responses()
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
-        """Each reads into it, and takes what it has read before another does."""
+        """Shared input buffer: each connection consumes what it has read before another reads."""
         self.receiving_bytes = 0
         self.refused: dict[int, int] = {}
         """Requests refused before they were complete, by HTTP status."""

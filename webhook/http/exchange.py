@@ -1,6 +1,6 @@
 """One request and its answer.
 
-A connection holds its exchanges in the order of their requests, and sends their output in that
+A connection keeps its exchanges in the order of their requests, and sends their output in that
 order. An exchange fills `output` and sets `done` when there is no more to come.
 """
 
@@ -22,7 +22,7 @@ from webhook.problem import Problem
 
 
 class Owner(Protocol):
-    """What an exchange, and whoever answers it, wants of its connection."""
+    """What an exchange, and the code that answers it, need from its connection."""
 
     remote_ip: str
 
@@ -59,7 +59,7 @@ class PostExchange(Exchange):
     __slots__ = ("events", "raw_headers", "size", "submitted_at")
 
     raw_headers: Sequence[tuple[bytes, bytes]]
-    """As they came, for whoever takes the POST; none once it is taken."""
+    """The header lines as they came, until the POST is taken; then none."""
     events: list[Event]
     size: int
     submitted_at: float

@@ -1,4 +1,4 @@
-"""Compressed bodies (RFC 9110, 8.4.1), inflated as they come in, and never past a bound."""
+"""Compressed bodies (RFC 9110, 8.4.1), inflated as they come in, and never beyond a bound."""
 
 import zlib
 from http import HTTPStatus
@@ -15,7 +15,7 @@ _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 class Inflater:
     """Inflates one body of at most `most` bytes; `name` is the coding, as the header has it.
 
-    Raises Problem: 415 for another coding, 400 for what is no such data, 413 past the bounds.
+    Raises Problem: 415 for another coding, 400 for data of another kind, 413 beyond the bounds.
     """
 
     def __init__(self, name: bytes, most: int) -> None:
@@ -47,7 +47,7 @@ class Inflater:
             inflated = self._stream.decompress(data, allowed - self._given + 1)
         except zlib.error as error:
             raise Problem(
-                HTTPStatus.BAD_REQUEST, f"the body is not what {self._coding} makes: {error}"
+                HTTPStatus.BAD_REQUEST, f"the body is not valid {self._coding} data: {error}"
             ) from None
         self._given += len(inflated)
         if self._given > allowed:

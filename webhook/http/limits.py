@@ -9,11 +9,11 @@ class HttpLimits:
 
     header_bytes: int
     body_bytes: int
-    """Of a body, inflated where it comes compressed."""
+    """Of a body, after inflating."""
     receiving_bytes: int
     """Bodies that are being received, all together."""
     request_seconds: float
     idle_seconds: float
     connection_age_seconds: float
     event_paths: frozenset[bytes]
-    """Where a POST is of events."""
+    """The paths whose POSTs are events."""

@@ -146,7 +146,7 @@ class RequestParser:
         parser = self._parser
         method = parser.get_method()
         if method == b"CONNECT":
-            raise Problem(HTTPStatus.NOT_IMPLEMENTED, "this is no proxy: there is no CONNECT")
+            raise Problem(HTTPStatus.NOT_IMPLEMENTED, "this is not a proxy: there is no CONNECT")
         if parser.should_upgrade():
             self._upgrading = True
             return
@@ -214,7 +214,7 @@ class RequestParser:
                 raise Problem(
                     HTTPStatus.NOT_IMPLEMENTED,
                     f"Transfer-Encoding {value.decode('latin-1')!r} is not taken, only chunked; "
-                    "a compressed body is named in Content-Encoding",
+                    "name a body's compression in Content-Encoding",
                 )
         if version == "1.1" and hosts != 1:
             raise Problem(
@@ -223,7 +223,7 @@ class RequestParser:
         return waits
 
     def _take_coding(self, value: bytes) -> None:
-        """Have the body inflated; only that of a POST of events is read here. Raises Problem."""
+        """Inflate the body; only the body of a POST of events is read here. Raises Problem."""
         if isinstance(self.exchange, PostExchange) and value.strip().lower() != b"identity":
             if self._inflater is not None:
                 value = b"%b, %b" % (self._inflater.name, value)

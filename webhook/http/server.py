@@ -1,6 +1,6 @@
 """Accepts connections, as many as the open-files limit allows, and watches over them.
 
-Past the limit nothing is refused and nothing fails: new connections wait in the kernel's backlog
+Beyond the limit nothing is refused and nothing fails: new connections wait in the kernel's backlog
 until others are closed.
 """
 
@@ -198,7 +198,7 @@ class HttpServer:
                 if not self._exhausted:
                     log.warning("can't accept now: %s; connections wait in the backlog", error)
                 self._exhausted = True
-                return self._pause_accepting()  # the sweep, or a close, goes on with it
+                return self._pause_accepting()  # the sweep, or a close, resumes it
             self._exhausted = False
             sock.setblocking(False)
             self.accepted += 1

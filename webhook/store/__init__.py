@@ -1,4 +1,4 @@
-"""Where events are kept: one small contract, and the stores that fulfil it."""
+"""Where events are stored: one small contract, and the stores that fulfil it."""
 
 from webhook.store.contract import OutcomeUnknown, StartError, Store, StoreUnavailable
 from webhook.store.kinds import open_store

@@ -1,6 +1,6 @@
-"""A look into a store past the receiver: what is really there, event by event.
+"""Reads a store without the receiver: what is really there, event by event.
 
-For verification only. It reads every event, so its cost grows with their number.
+Only for verification. It reads every event, so its cost grows with their number.
 """
 
 import json

@@ -26,14 +26,14 @@ class Store(Protocol):
     """How many writes may be in flight at once."""
 
     group_seconds: int
-    """A write holds events of one span of so many seconds, by receipt; 0 for no such bound."""
+    """A write has events of one span of so many seconds of receipt; 0 means no such bound."""
 
     @property
     def reads(self) -> int:
         """Statements sent so far in order to count."""
 
     async def open(self) -> None:
-        """Get ready. Raises StartError where no waiting will help."""
+        """Get ready. Raises StartError if no waiting will help."""
 
     async def write(self, batch: Sequence[Event]) -> None:
         """Store all of `batch`, in order of receipt, durably; returning is the promise.

@@ -1,6 +1,6 @@
-"""The stores that there are: from `WEBHOOK_STORE` to one, and to what is in it.
+"""The kinds of stores: from `WEBHOOK_STORE` to a store, and to its events.
 
-A further store is a package beside `sqlite` and `cassandra`, and a row here.
+Another store is a package beside `sqlite` and `cassandra`, and a row here.
 """
 
 from collections.abc import Callable, Iterator

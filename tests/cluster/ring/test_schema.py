@@ -48,7 +48,7 @@ def test_applied_twice_it_does_nothing_the_second_time(lone_node: Ring) -> None:
     assert "created teracompra.events" in first.stdout
     before = tables(lone_node, "teracompra")
     second = script("--hosts", lone_node.hosts[0])
-    assert (second.returncode, second.stdout) == (0, "nothing to do: it is as it should be\n")
+    assert (second.returncode, second.stdout) == (0, "nothing to do: the schema is up to date\n")
     assert tables(lone_node, "teracompra") == before
 
 
@@ -73,7 +73,7 @@ def test_what_is_not_said_stays(lone_node: Ring) -> None:
     first = script(*host, "--replication", "1", "--retention", "2592000")
     assert first.returncode == 0, first.stderr
     again = script(*host)
-    assert (again.returncode, again.stdout) == (0, "nothing to do: it is as it should be\n")
+    assert (again.returncode, again.stdout) == (0, "nothing to do: the schema is up to date\n")
     found = tables(lone_node, "stays")
     assert found["events"].default_time_to_live == 2592000
     # A table that was lost is made again to fit the other one.

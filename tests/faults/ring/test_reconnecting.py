@@ -159,5 +159,5 @@ def test_all_addresses_behind_a_name_change(tmp_path: Path, hosts: HostsFile) ->
 @pytest.mark.parametrize("host", ["ring..a", "a" * 64])
 def test_a_name_that_never_can_be_looked_up_stops_the_start(host: str) -> None:
     """Looking it up would be a UnicodeError, which nobody expects of a name."""
-    with pytest.raises(StartError, match="is no host name"):
+    with pytest.raises(StartError, match="is neither a host name"):
         RingSettings.from_url(f"cassandra://node-1,{host}/teracompra")

@@ -34,7 +34,7 @@ def test_everything_given() -> None:
         ("host/ks?consistency=ONE", "consistency=QUORUM"),
         ("host/ks?lanes=0", "lanes=1..16"),
         ("host/ks?lane=1", "lanes=1..16"),
-        ("host/ks?tls_cert=/cert.pem", "go with tls_ca"),
+        ("host/ks?tls_cert=/cert.pem", "need tls_ca"),
     ],
 )
 def test_a_bad_url_says_what_is_right_and_shows_no_password(rest: str, words: str) -> None:

@@ -25,7 +25,7 @@ def test_the_receiver_may_be_there_before_the_ring_and_before_the_schema(tmp_pat
         assert receiver.post().status == receiver.get("/events/count").status == 503
         assert receiver.post().json["stored"] == "no"
         with ring:
-            wait_for(lambda: "the schema is not there" in receiver.log, "it found the ring", 30)
+            wait_for(lambda: "the schema is missing" in receiver.log, "it found the ring", 30)
             assert not receiver.ready()
             ring.apply_schema("early")
             wait_for(receiver.ready, "ready", RECOVERY_SECONDS)

@@ -89,7 +89,10 @@ def test_the_command_empties_a_ring_under_load(lone_node: Ring) -> None:
     with remembering(url) as (one, other):
         with load(one, other) as answers:
             command(lone_node, url, "empty")
-            wait_for(lambda: all("what they were" in r.log for r in (one, other)), "it is noticed")
+            wait_for(
+                lambda: all("the tables have changed" in r.log for r in (one, other)),
+                "it is noticed",
+            )
             wait_for(lambda: len(stored(url)) > 50, "more events", 30)
         settled_counts([one.url, other.url], url)
         assert agree(url, one, other) == len(stored(url)) > 50

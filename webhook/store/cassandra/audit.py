@@ -1,4 +1,4 @@
-"""Every stored event of a ring, past the receiver. See `webhook.store.audit`."""
+"""Every stored event of a ring, read without the receiver. See `webhook.store.audit`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,6 +1,7 @@
-"""The bytes of cells, as Cassandra's native protocol has them (version 4, section 6).
+"""The bytes of cells, as Cassandra's native protocol defines them (version 4, section 6).
 
-The driver can make them from objects too, at 10 us an event and more; here an event costs 1 us.
+The driver can also make them from objects, for at least 10 us per event; here it costs 1 us per
+event.
 """
 
 import struct

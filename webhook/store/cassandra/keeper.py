@@ -1,10 +1,10 @@
-"""Keeps a ring connected, for as long as the receiver lives.
+"""Keeps the receiver connected to its ring for as long as it lives.
 
-The driver mends most of what happens: a node that restarts is connected again within seconds. What
-it never mends: a log-in that was refused once (a node that can't read its roles yet, a password
-that was changed for a moment), a name that could not be looked up, addresses that all changed. So
-where nodes stay without a connection although they could have one, another link is made from the
-settings. It takes the place of the one that there is only if it reaches more nodes.
+The driver repairs most failures: it reconnects within seconds to a node that restarts. It never
+recovers from a log-in that was refused once (by a node that can't read its roles yet, or because a
+password was changed for a moment), a name that could not be looked up, or a change of all
+addresses. So if nodes stay without a connection although they could have one, the keeper makes
+another link from the settings. It replaces the existing link only if it reaches more nodes.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from webhook.store.contract import StartError, StoreUnavailable
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 1.0
-LOST_SECONDS = 5.0  # so long the driver is left to mend it by itself
+LOST_SECONDS = 5.0  # for so long the driver may repair it by itself
 LONGEST_PAUSE_SECONDS = 60.0  # between attempts that reach no more nodes than there are
 LONGEST_OUTAGE_PAUSE_SECONDS = 5.0  # the same while no node is connected
 REFRESH_SECONDS = 30.0
@@ -66,7 +66,7 @@ class Keeper:
         if now < self._attempt_at or not (gone or blind):
             return
         if not blind and link.connected() and not await self._some_answer(lost):
-            self._attempt_at = now + LOST_SECONDS  # dead nodes are no reason to begin anew
+            self._attempt_at = now + LOST_SECONDS  # dead nodes are no reason to start again
             return
         await self._renew(link, lost, blind)
 
@@ -98,14 +98,14 @@ class Keeper:
             other = await asyncio.to_thread(self._ring.new_link, whole=True)
         except (StoreUnavailable, StartError) as error:
             if self._tell(str(error)):
-                log.warning("%s; connecting anew until it works", error)
+                log.warning("%s; connecting again until it works", error)
             self._later(link)
             return
         before, after = len(link.connected()), len(other.connected())
         if after > before or (blind and after == before):
             self._ring.use(other)
             log.warning(
-                "connected to the ring anew: to %d of its nodes (%s), where the driver had kept %d",
+                "connected to the ring again: to %d of its nodes (%s); the driver had kept %d",
                 after,
                 ", ".join(sorted(str(host.address) for host in other.connected())),
                 before,

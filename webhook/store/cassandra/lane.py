@@ -1,23 +1,23 @@
 """A lane: a strictly sequential writer of one partition after another.
 
-The rules, which make counts exact without counters:
+These rules make counts exact without counters:
 
-1. One write in flight; the next only after the last has succeeded. So the lane knows what its
-   partition holds, and can write the *absolute* counts of its minute with each write, in the same
+1. One write is in flight; the next begins only after the last has succeeded. So the lane knows what
+   its partition has, and can write the *absolute* counts of its minute with each write, in the same
    mutation as the events.
-2. A lane's id is a fresh UUID and a minute is entered once: no two writers share a partition, and
-   none comes back to it.
-3. A repeat is the same mutation: same row, same cells, same timestamp. However often it arrives,
-   and however late, it changes nothing. Timestamps rise strictly within a lane, so that a late
-   repeat never covers newer counts.
-4. Before its first write of a minute the lane is listed in `lanes`, and not later than
-   `JOINED_SECONDS` after the minute's end: readers need not look for others then. After the last
-   acknowledged write it is sealed there, with its final counts: readers leave it alone then.
-5. A write whose outcome stays unknown ends the lane: no later write may build on counts that may
-   not be there. It is repeated in the background for a while, and the lane is never sealed, so
-   readers go on looking. Where nobody is left to repeat it, readers do (`settling`).
-6. Where the tables were emptied or made again, nobody knows what the lane's partition holds: it is
-   not used again, and its last minutes are listed anew, with the counts of the rows that are there.
+2. A lane's id is a fresh UUID, and it enters a minute once: no two writers share a partition, and
+   none returns to it.
+3. A repeat is the same mutation: same row, same cells, same timestamp. However often and however
+   late it arrives, it changes nothing. Timestamps rise strictly within a lane, so a late repeat
+   never covers newer counts.
+4. Before its first write of a minute the lane is listed in `lanes`, at most `JOINED_SECONDS` after
+   the minute's end: afterwards readers need not look for new lanes. After the last acknowledged
+   write it is sealed there, with its final counts: afterwards readers need not read it.
+5. A write whose outcome stays unknown ends the lane, because no later write may build on counts
+   that may not be there. The write is repeated in the background for a while, and the lane is never
+   sealed, so readers keep reading it. If nobody is left to repeat it, readers do (`settling`).
+6. If the tables were emptied or made again, nobody knows what the lane's partition has: the lane is
+   not used again, and its last minutes are listed again, with the counts of the existing rows.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ MINUTE = 60
 JOINED_SECONDS = 60  # after its end no lane joins a minute any more
 SEAL_AFTER_SECONDS = 20  # of its minute's end an idle lane is sealed: no event of it can still come
 PROBE_TTL_SECONDS = 60
-PARTITION_EVENTS = 100_000  # past these the lane goes on under a new id
+PARTITION_EVENTS = 100_000  # beyond these the lane continues under a new id
 PARTITION_BYTES = 32 << 20
 # What a node takes in one message: a 40th of its heap of 512 MB, 12.8 MiB, less some for the rest.
 LARGEST_WRITE_BYTES = 12 << 20
@@ -248,7 +248,7 @@ class Lane:
         """Repeat one and the same mutation until it succeeds or time is up.
 
         Only the first attempt can fail with certainty: once there was another, the ring's refusal
-        says nothing about the one before. `definite` is False where there was one already.
+        says nothing about the one before. `definite` is False if there was one already.
         """
         deadline = time.monotonic() + seconds
         pause = FIRST_PAUSE_SECONDS

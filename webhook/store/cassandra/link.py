@@ -1,8 +1,8 @@
-"""One connection with the ring: the driver's cluster and session, and what is prepared on them.
+"""One connection to the ring: the driver's cluster and session, and the prepared statements.
 
-A link is made whole or not at all. The driver reconnects to nodes by itself, but not for ever: a
-log-in that is refused once ends it for good, and names are looked up at the start only. So a link
-that has lost nodes is replaced by another one, made from the settings (`keeper`).
+A link is made completely or not at all. The driver reconnects to nodes by itself, but not forever:
+one refused log-in stops it for good, and names are looked up only at the start. So a link that has
+lost nodes is replaced by another one, made from the settings (`keeper`).
 """
 
 import socket
@@ -50,7 +50,7 @@ RECONNECT_SECONDS = 1.0
 HEARTBEAT_SECONDS = 3.0  # a node that hangs is noticed after this and as long again
 PROTOCOL_VERSION = 4  # `codec` makes this version's bytes; 5 has the same, with framing
 
-# What the driver raises where the ring is at fault; they have no parent of their own.
+# What the driver raises if the ring is at fault; these have no common parent.
 RING_ERRORS = (DriverException, ErrorMessage, ConnectionException, NoHostAvailable, OSError)
 
 TABLES: Mapping[str, frozenset[str]] = {
@@ -70,13 +70,13 @@ PAGE_ROWS = 100
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a node said of itself."""
+    """What a node reported about itself."""
 
     address: str
     ahead: float
     """Seconds by which this machine's clock is ahead of the node's."""
     error: float
-    """Seconds by which that may be wrong: half of the time that the answer took."""
+    """The error of that in seconds: half of the time that the answer took."""
     truncated: Mapping[Any, bytes]
     """By a table's id: when it was emptied last, in a form of the node's own."""
 
@@ -126,7 +126,7 @@ class Link:
         return len(self.cluster.metadata.all_hosts())
 
     def copies(self, keyspace: str) -> int:
-        """On how many nodes each event of `keyspace` is, in all data centres; 0 if unknown."""
+        """How many nodes store each event of `keyspace`, in all data centres; 0 if unknown."""
         found = self.cluster.metadata.keyspaces.get(keyspace)
         strategy = found.replication_strategy if found is not None else None
         factors = getattr(strategy, "dc_replication_factors", None)
@@ -206,7 +206,7 @@ def open_link(settings: RingSettings, statements: Sequence[str], *, whole: bool 
 
 
 def in_words(error: BaseException) -> str:
-    """What the driver raised; for each node where it says that."""
+    """What the driver raised; for each node if it says that."""
     reasons = getattr(error, "errors", None)
     if isinstance(error, NoHostAvailable) and isinstance(reasons, dict) and reasons:
         return "; ".join(f"{host}: {reason}" for host, reason in reasons.items())
@@ -265,5 +265,5 @@ def _verify_schema(cluster: Cluster, name: str) -> None:
             missing += [f"{name}.{table}.{column}" for column in columns - found.columns.keys()]
     if missing:
         raise StoreUnavailable(
-            f"the schema is not there: {', '.join(missing)}; apply it with scripts/cassandra schema"
+            f"the schema is missing: {', '.join(missing)}; apply it with scripts/cassandra schema"
         )

@@ -1,8 +1,8 @@
-"""Statements to the ring, for asyncio, over the link that there is at the moment.
+"""Statements to the ring, for asyncio, over the current link.
 
-The driver has an event loop of its own, on a thread of its own. A statement's end crosses over to
-ours once, whatever it carries. Errors come out as one of two kinds: the statement has certainly not
-been carried out (`StoreUnavailable`), or nobody can tell (`OutcomeUnknown`).
+The driver runs its own event loop on its own thread. The end of a statement crosses over to ours
+once, whatever it carries. Errors come out as one of two kinds: the statement has certainly not been
+carried out (`StoreUnavailable`), or nobody can tell (`OutcomeUnknown`).
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class Ring:
         self._former: list[Link] = []
         self.link: Link | None = None
         self.trouble = "not connected to the ring yet"
-        """Why there is no link, or why it lacks nodes; empty where nothing is known to be wrong."""
+        """Why there is no link, or why it lacks nodes; empty if nothing is known to be wrong."""
 
     def check(self) -> None:
         """Raise StartError if the driver lacks its C parts or TLS can't be set up."""
@@ -65,7 +65,7 @@ class Ring:
     def use(self, link: Link) -> None:
         """Send statements over `link` from now on; the one before is closed by `close_former`.
 
-        What is under way goes on over the one before, and fails with it: as a write of unknown
+        What is under way continues over the old one, and fails with it: as a write of unknown
         outcome, which its lane repeats, the same, over this one.
         """
         if self.link is not None:

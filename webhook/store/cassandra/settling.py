@@ -1,13 +1,13 @@
 """Settling: give the last write of a dead lane as many copies as every other write has.
 
-A write reaches a quorum of nodes, or its lane repeats it. Where the receiver dies meanwhile, and
-with it the node that it had asked, the write may have reached one node only, and nobody repeats it.
-Whether a count has it then depends on which nodes are read.
+A write reaches a quorum of nodes, or its lane repeats it. If the receiver dies meanwhile together
+with the node that it had asked, the write may have reached only one node, and nobody repeats it.
+Then a count includes it or not, depending on the nodes that are read.
 
-It can only be the last write of a lane: those before it were acknowledged (rule 1 of `lane`). And
-the lane was never sealed (rules 4 and 5). So the last write of each lane that is still unsealed,
-when it should have been sealed for long, is read from *all* nodes and written again as it is: same
-cells, same timestamp (rule 3). It does no harm to a lane that still lives.
+Only the last write of a lane can be affected, because those before it were acknowledged (rule 1 of
+`lane`), and the lane was never sealed (rules 4 and 5). So for each lane that is still unsealed long
+after it should have been sealed, the last write is read from *all* nodes and written again
+unchanged: same cells, same timestamp (rule 3). This does no harm to a lane that still lives.
 """
 
 import logging
@@ -35,7 +35,7 @@ SELECT_LAST = (
 
 
 class Settler:
-    """Settles the lanes that it is told of, each once at every age of `AFTER_SECONDS`."""
+    """Settles the lanes that it is given, each once at every age of `AFTER_SECONDS`."""
 
     def __init__(self, ring: Ring, now: Callable[[], float] = time.time) -> None:
         self._ring = ring
@@ -46,13 +46,13 @@ class Settler:
         self._told = False
 
     def forget(self) -> None:
-        """Settle everything anew: the tables are not what they were."""
+        """Settle everything again: the tables have changed."""
         self._settled = {}
 
     async def settle(self, unsealed: Iterable[tuple[int, Any]]) -> None:
         """Settle those of these lanes, by minute and id, that have reached an age.
 
-        They are all that may need it: others are forgotten. Where a node is away it is put off.
+        Only these may need it: others are forgotten. If a node is away, it is postponed.
         """
         known = {one: self._settled.get(one, 0) for one in unsealed}
         self._settled = known
@@ -77,7 +77,7 @@ class Settler:
         key = [encode_int(minute), lane]
         for row in await self._ring.execute(SELECT_LAST, key, every_copy=True):
             if row.events is None or row.written != row.counted:
-                continue  # none was written, or the lane was counted anew (rule 6)
+                continue  # none was written, or the lane was counted again (rule 6)
             counts, cell = decode_counts(row.counts), encode_events(row.events)
             values = event_row(minute, lane, row.seq, counts, cell, row.ttl or 0, row.written)
             await self._ring.execute(INSERT_EVENTS, values)

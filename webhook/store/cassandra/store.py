@@ -1,4 +1,4 @@
-"""The ring as a store: connecting, sharing the lanes out, sealing what is left behind."""
+"""The ring as a store: connects, assigns lanes, and seals lanes that are left behind."""
 
 import asyncio
 import logging
@@ -63,7 +63,7 @@ class CassandraStore:
         return self._reader.reads
 
     async def open(self) -> None:
-        """Begin to connect. Raises StartError where no waiting will help."""
+        """Begin to connect. Raises StartError if no waiting will help."""
         self._ring.check()
         self._spawn(Keeper(self._ring).run())
         self._spawn(self._watch.run())
@@ -92,7 +92,7 @@ class CassandraStore:
     async def _insist(self, lane: Lane, batch: Sequence[Event]) -> None:
         """Write, and again if the ring says no for a moment, as while one of its nodes restarts.
 
-        Not where it said no to the write before: in an outage clients are told at once.
+        But not if it refused the write before: in an outage clients get the refusal at once.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
@@ -101,7 +101,7 @@ class CassandraStore:
             except StoreUnavailable as error:
                 if not self._proven or time.monotonic() > deadline:
                     raise
-                log.info("the ring refuses a write, which is tried again: %s", error)
+                log.info("the ring refuses a write; trying again: %s", error)
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
                 return
@@ -158,7 +158,7 @@ class CassandraStore:
         return Lane(self._ring, self._retention, WRITE_SECONDS)
 
     def _put_back(self, lane: Lane, epoch: int) -> None:
-        """`epoch` is that of the moment at which the lane was taken."""
+        """`epoch` is the epoch at the moment when the lane was taken."""
         if epoch == self._epoch:
             self._idle.append(lane)
         else:
@@ -166,7 +166,7 @@ class CassandraStore:
 
     def _begin_anew(self) -> None:
         """The tables were emptied, restored or made again: trust nothing that is remembered."""
-        log.warning("the tables are not what they were: counting anew, and going on in new lanes")
+        log.warning("the tables have changed: counting again, and continuing in new lanes")
         self._epoch += 1
         self._reader.forget()
         self._settler.forget()
@@ -176,7 +176,7 @@ class CassandraStore:
             self._leave(lane, self._epoch - 1)
 
     def _leave(self, lane: Lane, epoch: int) -> None:
-        """Use it no more. Where tables changed meanwhile, list what is there of it.
+        """Stop using the lane. If tables changed meanwhile, list what they still have of it.
 
         That is done again if they change once more soon: a table is emptied after the other.
         """

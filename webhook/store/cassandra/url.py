@@ -53,7 +53,7 @@ class RingSettings:
             try:
                 host.encode("idna")  # as looking it up begins, where this would be no OSError
             except UnicodeError:
-                raise _bad(f"{host} is no host name, nor an address") from None
+                raise _bad(f"{host} is neither a host name nor an address") from None
         user, _, password = credentials.partition(":")
         return cls(
             hosts,
@@ -88,11 +88,11 @@ def _options(given: Mapping[str, str]) -> dict[str, Any]:
             options[name] = value
         else:
             raise _bad(
-                f"{name}={value}: it takes consistency={'|'.join(CONSISTENCIES)}, "
+                f"{name}={value}: allowed are consistency={'|'.join(CONSISTENCIES)}, "
                 f"lanes=1..{MOST_LANES}, tls_ca=, tls_cert=, tls_key=PATH"
             )
     if "tls_ca" not in options and {"tls_cert", "tls_key"} & options.keys():
-        raise _bad("tls_cert and tls_key go with tls_ca")
+        raise _bad("tls_cert and tls_key need tls_ca")
     return options
 
 

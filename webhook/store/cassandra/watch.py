@@ -1,13 +1,14 @@
-"""Looks at the ring every few seconds, off the path of events: its clocks, its copies.
+"""Checks the ring every few seconds, off the path of events: its clocks, its copies.
 
-The ring has clocks. A receiver whose own is wrong from its start sees nothing odd by itself, but
-its events are in nobody else's count, so its clock is compared with those of the nodes. Each node's
-is known to half of the time that its answer took. The middle one of them is the ring's: the node on
-the receiver's own machine may well be as wrong as the receiver.
+The ring has clocks. A receiver whose clock is wrong from the start notices nothing by itself, but
+no other receiver counts its events. So its clock is compared with those of the nodes. A node's
+clock is known to within half of the time that its answer took. The median of them is the ring's
+clock, because the node on the receiver's own machine may be as wrong as the receiver.
 
-The ring may be emptied, restored, or made again under the receiver, which remembers what it read
-and what its lanes hold. Each of these leaves a mark: when a node emptied a table last, a table's
-id, or its comment, which `scripts/cassandra reread` changes after a restore.
+The ring may be emptied, restored, or made again under the receiver, which remembers what it has
+read and what its lanes have written. Each of these leaves a mark: the time at which a node last
+emptied a table, a table's id, or its comment, which `scripts/cassandra reread` changes after a
+restore.
 """
 
 import asyncio
@@ -29,10 +30,10 @@ PROMISED_COPIES = 3  # with which any one of three nodes may die
 
 
 class Watch:
-    """What is known of `ring` beside what it stores."""
+    """What is known about `ring`, apart from its events."""
 
     def __init__(self, ring: Ring, changed: Callable[[], None]) -> None:
-        """`changed` is called when the tables are not those, or not as full, as they were."""
+        """`changed` is called when the tables were replaced or emptied."""
         self._ring = ring
         self._changed = changed
         self._marks: dict[str, object] = {}
@@ -49,7 +50,7 @@ class Watch:
             await asyncio.sleep(FIRST_LOOK_SECONDS if self._ahead is None else LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Look once. What goes wrong is for the next time."""
+        """Look once. Whatever fails is tried again the next time."""
         link = self._ring.link
         if link is None:
             return
@@ -62,7 +63,7 @@ class Watch:
         except RING_ERRORS as error:
             log.debug("looking at the ring: %s", error)
         except Exception:
-            log.exception("looking at the ring; it is tried again")
+            log.exception("looking at the ring failed; trying again")
 
     async def check(self) -> None:
         """Raise StoreUnavailable if the machine's clock is not the ring's, or nobody can tell."""
@@ -81,14 +82,14 @@ class Watch:
         if self._ahead is not None:
             yield Gauge(
                 "webhook_clock_ahead_of_ring_seconds",
-                "By how much the machine's clock is ahead of the ring's; negative if behind",
+                "How far the machine's clock is ahead of the ring's; negative if behind",
                 self._ahead,
             )
         yield Gauge("webhook_ring_nodes", "Nodes of the ring", self._nodes)
         yield Gauge(
             "webhook_ring_connected_nodes", "Nodes with a connection", len(link.connected())
         )
-        yield Gauge("webhook_ring_copies", "Nodes that each event is on", self._copies)
+        yield Gauge("webhook_ring_copies", "Nodes that store each event", self._copies)
 
     def _saw(self, looks: Sequence[Look]) -> None:
         if not looks:
@@ -104,7 +105,7 @@ class Watch:
         self._skewed = skewed
 
     def _compare(self, looks: Sequence[Look], tables: Mapping[Any, str]) -> None:
-        """Hold the marks against those of before."""
+        """Compare the marks with the previous ones."""
         if not tables:  # dropped; when they are there again they are others
             return
         marks: dict[str, object] = {"tables": tables}

@@ -1,8 +1,8 @@
-"""Counting: a few small cells a minute, never the events.
+"""Counting: a few small cells per minute, never the events.
 
-For each minute of the window the list of lanes is read, then the counts of every lane that is not
-sealed; a sealed lane's counts are in the list itself. What can't change any more is remembered: a
-sealed lane's counts, and a minute's list of lanes once no lane can still join it.
+For each minute of the window, the list of lanes is read, then the counts of every unsealed lane; a
+sealed lane's counts are in the list itself. What can't change any more is remembered: a sealed
+lane's counts, and a minute's list of lanes once no lane can still join it.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class WindowReader:
         """Statements sent so far in order to count."""
 
     def forget(self) -> None:
-        """Read everything anew from now on."""
+        """Read everything again from now on."""
         self._minutes = {}
 
     def unsealed(self) -> list[tuple[int, Any]]:

@@ -1,4 +1,4 @@
-"""What to do about a store that can't be used, by the error that came of it."""
+"""What to do about a store that can't be used, according to the error."""
 
 import errno
 import os
@@ -33,7 +33,7 @@ def advice(path: Path, error: Exception) -> str:
             "Mend owner or mode, by chown or chmod. Nothing is wrong with the file"
         )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return "another program holds it locked: end that one, and start again"
+        return "another program holds it locked: end it, and start again"
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(error, DamagedError):
         names = ", ".join(beside(path, suffix).name for suffix in SUFFIXES)
         return (

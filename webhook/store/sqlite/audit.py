@@ -1,4 +1,4 @@
-"""Every stored event of a file, past the receiver. See `webhook.store.audit`."""
+"""Every stored event of a file, read without the receiver. See `webhook.store.audit`."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from webhook.store.sqlite.url import sqlite_path
 def rows(url: str) -> Iterator[tuple[int, str]]:
     """`(received_at in microseconds, body)` of each event, in order of arrival.
 
-    Raises StartError if there is no such file, sqlite3.Error if it can't be read.
+    Raises StartError if the file does not exist, sqlite3.Error if it can't be read.
     """
     path = sqlite_path(url)
     if not path.exists():

@@ -1,8 +1,8 @@
-"""Copies a log that has become long into the store (SQLite: checkpoint), by the receiver itself.
+"""The receiver's own checkpoint: copies a log that has become long into the store.
 
-SQLite would do that along with a COMMIT. But a copy that falls between two looks at the files could
-account for whatever else was written to them meanwhile. So it is done here, after a COMMIT, with a
-look right before and one right after.
+SQLite would do that during a COMMIT. But a copy between two checks of the files could explain
+whatever else was written to them meanwhile. So it is done here, after a COMMIT, with a check right
+before and one right after.
 """
 
 import sqlite3
@@ -32,7 +32,7 @@ class Copying:
     def after_commit(self, db: sqlite3.Connection) -> None:
         """Copy the log if it is long.
 
-        If it has just begun anew, look: with its second COMMIT nobody could tell any more whether
+        If it has just started again, check: after its second COMMIT nobody could tell whether
         the old one was copied once again.
         """
         index = self._guard.index()
@@ -43,7 +43,7 @@ class Copying:
             return
         salts, at = self._copied
         if index is not None and index.salts == salts and time.monotonic() < at + LOOK_SECONDS:
-            return  # the log went on: somebody reads it, or the disk is full
+            return  # the log continued: somebody reads it, or the disk is full
         self._guard.look()
         if not self._guard.changed:
             with suppress(sqlite3.Error):  # a full disk: the log stays, and is copied later

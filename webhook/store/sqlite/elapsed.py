@@ -1,10 +1,10 @@
-"""Which time expiry believes: the one that has passed, not the one that a clock shows.
+"""Which time expiry uses: the time that has passed, not the time that a clock shows.
 
-A clock may jump ahead by days for a moment, and a machine may boot in 1970 and be set right later.
-A store that believed the clock would delete what it has. So the time that expiry goes by runs with
-the monotonic clock and never faster. Where the wall clock is ahead of it, as after a jump or a
-night without a receiver, nothing more expires until the clock has kept step for an hour. Where the
-wall clock is behind, expiry goes by that one.
+A clock may jump ahead by days for a moment, and a machine may boot in 1970 and be corrected later.
+A store that believed the clock would delete its events. So the time for expiry runs with the
+monotonic clock and never faster. If the wall clock is ahead of it, as after a jump or a night
+without a receiver, nothing more expires until the clock has kept step for an hour. If the wall
+clock is behind, expiry uses the wall clock.
 """
 
 SLACK_SECONDS = 60.0
@@ -17,7 +17,7 @@ class ElapsedTime:
     """Unix time, as far as it is believed. `wall` and `monotonic` are in seconds."""
 
     def __init__(self, newest: float | None, wall: float, monotonic: float) -> None:
-        """`newest` is when the newest event was received, None where there is none."""
+        """`newest` is when the newest event was received, None if there is none."""
         self._believed = wall if newest is None else min(wall, newest)
         self._at = monotonic
         self._offset = 0.0

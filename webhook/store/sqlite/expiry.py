@@ -1,4 +1,4 @@
-"""Deletes the events that are past their retention, a few at a time, and their counts with them."""
+"""Deletes the events that are past their retention, a few at a time, together with their counts."""
 
 import logging
 import sqlite3
@@ -45,7 +45,7 @@ class Expiry:
         self._monotonic = monotonic
         self._elapsed = ElapsedTime(None, now(), monotonic())
         self.held_back = False
-        """Whether the clock alone would have something deleted, and is not believed."""
+        """Whether only the clock would expire something, and it is not believed."""
 
     def begin(self, db: sqlite3.Connection) -> None:
         """Learn from what is stored which time it must be at least."""
@@ -67,7 +67,7 @@ class Expiry:
         db.execute(_DELETE_EVENTS, bounds)
 
     def _note_held_back(self, oldest: float, wall: float) -> None:
-        """Say once that a clock which has jumped would have events deleted, and doesn't."""
+        """Log once that the clock has jumped and nothing expires because of it."""
         held = self._elapsed.held and oldest < wall - self._retention
         if held and not self.held_back:
             log.warning(

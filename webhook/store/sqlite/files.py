@@ -1,9 +1,9 @@
-"""Which files a SQLite store is, and whether those that were opened are still at their paths.
+"""Which files a SQLite store has, and whether the opened ones are still at their paths.
 
-A store is the file at its path and, as long as somebody has it open or after a crash, the log
-beside it (`-wal`) with its index (`-shm`). What was acknowledged last is in the log alone. SQLite
-keeps the files that it has opened, by their inodes, whatever becomes of their names: whoever moves,
-deletes or replaces one takes it away from everybody but the process that has it open.
+A store is the file at its path and, while somebody has it open or after a crash, the log beside it
+(`-wal`) with its index (`-shm`). The events acknowledged last are only in the log. SQLite keeps the
+files that it has opened, by their inodes, whatever happens to their names: whoever moves, deletes
+or replaces one takes it away from everybody but the process that has it open.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ def has_log(path: Path) -> bool:
 
 
 def identity(path: Path) -> tuple[int, int]:
-    """Device and inode of a file; zeros where there is none."""
+    """Device and inode of a file; zeros if there is none."""
     try:
         status = path.stat()
     except OSError:
@@ -36,16 +36,16 @@ def identity(path: Path) -> tuple[int, int]:
 
 
 def inode(path: Path) -> int:
-    """The number by which a file system knows a file; 0 where there is none.
+    """The number by which a file system knows a file; 0 if there is none.
 
-    It stays the same over a restart of the machine, where that of the device need not.
+    It stays the same over a restart of the machine; the device's number need not.
     """
     return identity(path)[1]
 
 
 @dataclass(frozen=True)
 class OpenFiles:
-    """The files that were opened, to be held against what is at their paths now."""
+    """The opened files, to compare with what is at their paths now."""
 
     path: Path
     identities: tuple[tuple[str, tuple[int, int]], ...]

@@ -1,8 +1,8 @@
-"""Looks after a store's files as long as SQLite has them open.
+"""Watches a store's files while SQLite has them open.
 
-Nothing is acknowledged into a file that is no longer at its path: see `files`. From then on every
-write is refused, until the same file is back or another start. The same holds for one that was
-overwritten at its place: see `overwritten`.
+Nothing is acknowledged into a file that is no longer at its path (see `files`): every write is
+refused until the same file is back, or until another start. The same applies to a file that was
+overwritten in place (see `overwritten`).
 """
 
 import ctypes
@@ -23,7 +23,7 @@ log = logging.getLogger(__package__)
 LOOK_SECONDS = 0.25
 """Somebody who takes the file away is noticed within this time, or with the next write."""
 _WAY_BACK = (
-    "Put the same files back and it goes on; or stop it, put the store in order (docs/stores.md), "
+    "Put the same files back; or stop it, put the store in order (docs/stores.md), "
     "and start it. As long as it runs, what it has stored can be copied from /proc/%d/fd"
 )
 _NO_WAY_BACK = "Stop it, put the store in order (docs/stores.md), and start it"
@@ -47,7 +47,7 @@ class Guard:
         self._looking = threading.Lock()  # who writes and who reads look, open and close
 
     def open(self, mode: str) -> sqlite3.Connection:
-        """A connection; only the start, with mode rwc, may make a file where there is none."""
+        """A connection; only the start, with mode rwc, may create the file."""
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         with self._looking:
             db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
@@ -55,7 +55,7 @@ class Guard:
         return db
 
     def begin(self) -> None:
-        """From now on the files are to be those that are there, and as they are."""
+        """Expect from now on the files that are there, as they are."""
         self._files = OpenFiles.of(self.path)
         self._watch = Watch.on(self.path)
         self._note()
@@ -73,7 +73,7 @@ class Guard:
             self._look_alone()
 
     def index(self) -> Index | None:
-        """What is said of the log; None if that can't be told."""
+        """What the index says about the log; None if it can't be read."""
         return self._watch.index.read() if self._watch is not None else None
 
     def check(self) -> None:
@@ -83,7 +83,7 @@ class Guard:
         self._refuse(self.changed)
 
     def check_paths(self) -> None:
-        """The same without a look at what is in the files."""
+        """The same without checking the contents."""
         self._refuse(self._files.changed())
 
     def check_log(self) -> None:

@@ -1,4 +1,4 @@
-"""What the first page of a store's file tells, without SQLite."""
+"""What the first page of a store's file says, read without SQLite."""
 
 from contextlib import suppress
 from pathlib import Path

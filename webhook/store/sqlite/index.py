@@ -1,9 +1,9 @@
 """What the index of a store's log says: how long the log is, and how much of it was copied.
 
-With a log (WAL mode) SQLite writes to the store's file only when it copies the log into it. How far
-it means to come it says in the log's index, the `-shm` file, before; how far it came, after. Every
-connection does, that of a shell too. A log that was copied as a whole and is read by nobody begins
-anew with the next write: from its first page on, with another pair of salts.
+With a log (WAL mode) SQLite writes to the store's file only when it copies the log into it. It
+records in the log's index, the `-shm` file, how far it intends to copy, and afterwards how far it
+came. Every connection does so, including a shell's. A log that was copied completely and that
+nobody reads starts again with the next write: from its first page, with another pair of salts.
 """
 
 import os
@@ -28,15 +28,15 @@ class Index(NamedTuple):
     frames: int
     """Pages that the log holds."""
     salts: bytes
-    """Another pair each time that the log begins anew."""
+    """Another pair each time the log starts again."""
     copied: int
     """Of the frames, those that are in the store's file too."""
     to_be_copied: int
-    """More than those while the log is being copied, or where that was broken off."""
+    """More than those while the log is being copied, or if that was interrupted."""
 
     @property
     def settled(self) -> bool:
-        """Whether no copying of the log is under way, or was broken off."""
+        """Whether no copying of the log is under way or was interrupted."""
         return self.copied == self.to_be_copied
 
     @property
@@ -48,7 +48,7 @@ class Index(NamedTuple):
 
     @property
     def last_frame_at(self) -> int:
-        """Where the log's last frame begins; 0 where the log has none."""
+        """Where the log's last frame begins; 0 if the log has none."""
         if not self.frames:
             return 0
         return _LOG_HEADER_BYTES + (self.frames - 1) * (_FRAME_HEADER_BYTES + self.page_bytes)
@@ -82,11 +82,11 @@ class LogIndex:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """That of the store at `path`. Raises OSError where there is none."""
+        """That of the store at `path`. Raises OSError if there is none."""
         return cls(os.open(beside(path, SHM), os.O_RDONLY | os.O_CLOEXEC))
 
     def read(self) -> Index | None:
-        """None where it can't be read, and while SQLite writes it."""
+        """None if it can't be read, and while SQLite writes it."""
         try:
             head = os.pread(self._file, _HEAD.size, 0)
             commits, known, page, frames, salts, copied, to_be_copied = _HEAD.unpack(head)

@@ -1,4 +1,4 @@
-"""The file beside a store by which one process has it, and what that one has noted of the store."""
+"""The file beside a store by which one process has it, with that process's note on the store."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ from webhook.store.sqlite.files import LOCK, beside
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What the lock file says of the store: which file it was when a receiver had it open."""
+    """The lock file's note about the store: which file it was when a receiver had it open."""
 
     inode: int = 0
     """0 if nobody knows."""
@@ -60,13 +60,13 @@ class Lock:
             os.close(lock)
             raise StartError(
                 f"{self._path} is in use by another receiver (process {holder[0]}); stop that one, "
-                "or give this one a file of its own in WEBHOOK_STORE"
+                "or name another file in WEBHOOK_STORE"
             ) from None
         self._file = lock
         return Note.read(os.read(lock, 96).decode(errors="replace"))
 
     def write(self, note: Note) -> None:
-        """Leave in the file who has the store, and this of it."""
+        """Write into the file who has the store, and this note about it."""
         if self._file is None:
             return
         with suppress(OSError):  # a full disk: the lock holds without the numbers

@@ -1,4 +1,4 @@
-"""Connections to a store, as they must be: one that writes, one that reads."""
+"""Connections to a store, with the right settings: one that writes, one that reads."""
 
 import sqlite3
 

@@ -1,6 +1,6 @@
-"""A log beside a store that is not open: whether it belongs to that store.
+"""Whether the log beside a store that is not open belongs to that store.
 
-SQLite deletes a log that has no store, and applies one to whatever store it finds beside it.
+SQLite deletes a log without a store, and applies a log to whatever store it finds beside it.
 """
 
 from pathlib import Path
@@ -32,6 +32,6 @@ def orphaned_log(path: Path, before: Note, counter: int) -> str | None:
     if counter < before.counter:
         return (
             f"{path} was overwritten by an older copy: {log} belongs to what was there before, and "
-            f"would damage it. To go on from the copy, move {log.name} and {path.name}-shm away"
+            f"would damage it. To continue from the copy, move {log.name} and {path.name}-shm away"
         )
     return None

@@ -1,8 +1,8 @@
-"""Whether somebody else has written into a store's files at their places, as `cp` over them does.
+"""Whether somebody else has overwritten a store's files in place, for example with `cp`.
 
 SQLite writes to the store's file only when it copies the log into it, and says so in the log's
-index: see `index`. So a store's file that changed while its index did not was written by something
-that is not SQLite.
+index (see `index`). So if a store's file has changed and its index has not, something other than
+SQLite wrote it.
 """
 
 import os
@@ -27,11 +27,11 @@ class Contents:
     first_page: bytes
     index: Index
     log_salts: bytes
-    """As the log itself has them; another pair each time that it begins anew."""
+    """As in the log itself; another pair each time it starts again."""
     last_frame: bytes
-    """The head of the log's last frame, as its index has it; empty where it has none."""
+    """The head of the log's last frame, as its index has it; empty if it has none."""
     last_frame_before: bytes
-    """What is at the place of that which was the last frame at the look before."""
+    """What is now where the last frame was at the previous look."""
 
     @property
     def counter(self) -> int:
@@ -71,7 +71,7 @@ class Watch:
 
     @classmethod
     def on(cls, path: Path) -> Self | None:
-        """Of the files that are there now; None where one is missing."""
+        """Of the files that are there now; None if one is missing."""
         try:
             index = LogIndex.of(path)
             store = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -89,7 +89,7 @@ class Watch:
         return f"{self._log} was cut off" if self.is_log_cut() else None
 
     def is_log_cut(self) -> bool:
-        """Whether the log is shorter than it must be. One that is not there is not meant."""
+        """Whether the log is shorter than it must be; a missing log is another matter."""
         index = self.index.read()
         try:
             size = self._log.stat().st_size
@@ -100,7 +100,7 @@ class Watch:
 
     @property
     def counter(self) -> int | None:
-        """The store's, at the last look; None while the log is just being copied into it."""
+        """The store's, at the last look; None while the log is being copied into it."""
         before = self._before
         return before.counter if before is not None and before.index.settled else None
 
@@ -135,5 +135,5 @@ class Watch:
 
 
 def _last_frame(log: int, index: Index) -> bytes:
-    """The head of what is at the place of the last frame; empty where there is none."""
+    """The head of what is at the place of the last frame; empty if there is none."""
     return os.pread(log, _FRAME_HEADER_BYTES, index.last_frame_at) if index.frames else b""

@@ -1,4 +1,4 @@
-"""Reads the counts, beside the writes."""
+"""Reads the counts, in parallel to the writes."""
 
 import sqlite3
 from collections.abc import Mapping

@@ -1,9 +1,9 @@
-"""What is in a file of ours, and whether a file is one and is whole.
+"""What our files contain, and whether a file is one of ours and intact.
 
 - `events(id, received_at, type, call_id, body)`: `id` grows in order of arrival, `received_at` is
   in microseconds since the Unix epoch, `body` is the JSON object as it came.
 - `counts(second, events)`: events per second of receipt.
-- `probe`: a row that is written in order to see whether that can be done.
+- `probe`: a row that is written only to check that writing works.
 """
 
 import sqlite3
@@ -37,7 +37,7 @@ class DamagedError(Exception):
 
 
 def make_schema(db: sqlite3.Connection) -> None:
-    """Where there is nothing yet."""
+    """Create the tables in an empty file."""
     if db.execute("PRAGMA schema_version").fetchone()[0] == 0:
         db.executescript(_SCHEMA)
 

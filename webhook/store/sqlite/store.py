@@ -1,4 +1,4 @@
-"""The store as the receiver uses it: all parts of it, and the threads that they run on."""
+"""The store as the receiver uses it: all its parts, and the threads that they run on."""
 
 import asyncio
 import sqlite3
@@ -86,7 +86,7 @@ class SqliteStore:
             log_bytes = beside(self._path, WAL).stat().st_size
         yield Gauge(
             "webhook_store_log_bytes",
-            "Size of SQLite's log; it grows as long as somebody else reads the store",
+            "Size of SQLite's log; it grows while somebody else reads the store",
             log_bytes,
         )
         yield Gauge(

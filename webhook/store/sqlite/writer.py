@@ -1,7 +1,7 @@
-"""Writes events with their counts: one transaction a write, so that a count is the number of rows.
+"""Writes events with their counts: one transaction per write, so the count is the number of rows.
 
-Events go in by a single statement that unpacks a JSON array: sqlite3 lets go of Python's lock once
-per statement, not once per row, and the event loop runs on beside it.
+A single statement that unpacks a JSON array inserts the events: sqlite3 releases Python's lock once
+per statement, not once per row, so the event loop runs in parallel.
 """
 
 import logging
@@ -136,7 +136,7 @@ class Writer:
         return self._db
 
     def _write_probe(self, db: sqlite3.Connection) -> None:
-        """Write something, which says whether that can be done."""
+        """Write something, to check that writing works."""
         db.execute(_PROBE, {"at": self._now()})
 
     def _worked(self) -> None:
