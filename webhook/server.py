@@ -17,6 +17,7 @@ from webhook.commit import CommitLimits, Outcome
 from webhook.counter import WindowCounter
 from webhook.http.exchange import PostExchange
 from webhook.http.limits import HttpLimits
+from webhook.http.origin import Hosts
 from webhook.http.server import RESERVED_FILES, HttpServer, raise_open_files_limit
 from webhook.intake import Intake
 from webhook.metrics import AnswerTimes, ReceiverCollector, StoreCollector, WriteTimes, new_registry
@@ -72,8 +73,9 @@ class Receiver:
             self._answer,
             WriteTimes(registry).add,
         )
+        hosts = Hosts((*settings.host_names, platform.node()))
         self._http = HttpServer(
-            make_application(self._services, settings.event_paths),
+            make_application(self._services, settings.event_paths, hosts),
             self._intake.take,
             HttpLimits(
                 header_bytes=settings.max_header_bytes,
@@ -83,6 +85,7 @@ class Receiver:
                 idle_seconds=settings.idle_seconds,
                 connection_age_seconds=settings.connection_age_seconds,
                 event_paths=frozenset(path.encode() for path in settings.event_paths),
+                hosts=hosts,
             ),
             self._max_connections(),
         )

@@ -27,6 +27,7 @@ _TAKEN_PATHS = frozenset(
         "/ready",
     }
 )
+_HOST = re.compile(r"\*|(\*\.)?[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _PRINTABLE = re.compile(r"[!-~]*")
 
 
@@ -56,6 +57,11 @@ class Settings:
         "sqlite:///events.db",
         "Where events are kept: sqlite:///relative/path, sqlite:////absolute/path, or "
         "cassandra://host1,host2,host3/keyspace (docs/cassandra.md).",
+    )
+    hosts: str = _setting(
+        "",
+        "Names by which browsers may ask, separated by commas, such as events.example.com or "
+        "*.example.com; * for any. Addresses, names without a dot, and the machine's own always.",
     )
     window_seconds: int = _setting(1800, "How far back the count goes.")
     retention_seconds: int = _setting(
@@ -102,6 +108,12 @@ class Settings:
         return tuple(path for one in bare for path in (one, f"{one}/"))
 
     @property
+    def host_names(self) -> tuple[str, ...]:
+        """Each of `hosts`, and the one that is listened on."""
+        given = (name.strip() for name in self.hosts.split(","))
+        return (*(name for name in given if name), self.host)
+
+    @property
     def host(self) -> str:
         return self.address.rpartition(":")[0].strip("[]")
 
@@ -138,6 +150,9 @@ class Settings:
         for path in self.event_paths[::2]:
             if not _PATH.fullmatch(path) or path in _TAKEN_PATHS or path.startswith("/page/"):
                 raise _bad("PATHS", self.paths, "paths such as /events,/calls that have no use yet")
+        for name in self.host_names[:-1]:
+            if not _HOST.fullmatch(name):
+                raise _bad("HOSTS", self.hosts, "names such as events.example.com, without a port")
         if self.consul and not _is_http_address(self.consul):
             raise _bad("CONSUL", self.consul, "http://host:port, such as http://127.0.0.1:8500")
         if not _PRINTABLE.fullmatch(self.consul_token):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from webhook.http.origin import NO_HOSTS, Hosts
+
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
@@ -17,3 +19,5 @@ class HttpLimits:
     connection_age_seconds: float
     event_paths: frozenset[bytes]
     """Where a POST is of events."""
+    hosts: Hosts = NO_HOSTS
+    """Names by which browsers may ask."""
