@@ -118,6 +118,14 @@ class ReceiverCollector(Collector):
             for status, count in counts.items():
                 family.add_metric([str(int(status))], count)
             yield family
+        gave_way = CounterMetricFamily(
+            "webhook_gave_way",
+            "Given up at a limit for others: silent, idle, lagging connections; lagging requests",
+            labels=["limit"],
+        )
+        for limit, number in http.gave_way.items():
+            gave_way.add_metric([limit], number)
+        yield gave_way
         usage = resource.getrusage(resource.RUSAGE_SELF)
         yield CounterMetricFamily("webhook_posts", "POSTs to /events", intake.posts)
         yield CounterMetricFamily("webhook_writes", "Writes to the store", commit.figures.writes)
@@ -134,6 +142,9 @@ class ReceiverCollector(Collector):
         yield GaugeMetricFamily("webhook_held_bytes", "The same in bytes", commit.held_bytes)
         yield GaugeMetricFamily("webhook_open_connections", "Open now", len(http.connections))
         yield GaugeMetricFamily("webhook_max_connections", "Open at most", http.max_connections)
+        yield GaugeMetricFamily(
+            "webhook_receiving_bytes", "Of requests that are coming in", http.receiving_bytes
+        )
         yield GaugeMetricFamily("webhook_draining", "1 while draining", int(http.draining))
         yield GaugeMetricFamily(
             "webhook_clock_behind_seconds",

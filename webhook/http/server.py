@@ -1,7 +1,7 @@
 """Accepts connections, as many as the open-files limit allows, and watches over them.
 
 Past the limit nothing is refused and nothing fails: new connections wait in the kernel's backlog
-until others are closed.
+until others are closed. Those that are silent, idle or lag are closed for them.
 """
 
 import asyncio
@@ -10,7 +10,9 @@ import logging
 import resource
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from pathlib import Path
 
 from tornado.httputil import HTTPServerConnectionDelegate
@@ -19,6 +21,7 @@ from webhook.http.connection import Connection
 from webhook.http.contract import ServerState
 from webhook.http.exchange import Owner, PostExchange
 from webhook.http.limits import HttpLimits
+from webhook.http.notice import Notice
 from webhook.problem import Problem
 
 log = logging.getLogger(__name__)
@@ -70,6 +73,14 @@ class HttpServer:
         self._listener: socket.socket
         self._accepting = False
         self._exhausted = False
+        self._spare: deque[Connection] = deque()
+        """Who may give way to new ones; looked for only at the limit."""
+        self._notice = Notice(
+            log,
+            "%d connections are open, which is as many as may be (WEBHOOK_MAX_CONNECTIONS, or the "
+            "open-files limit): new ones wait, and those that are silent, idle or lag are closed "
+            "for them",
+        )
         self._sweeper: asyncio.Task[None]
 
     @property
@@ -86,6 +97,11 @@ class HttpServer:
     def refused(self) -> dict[int, int]:
         """Requests refused before they were complete, by HTTP status."""
         return self._state.refused
+
+    @property
+    def gave_way(self) -> dict[str, int]:
+        """Requests and connections given up for others, by the limit that was reached."""
+        return self._state.gave_way
 
     @property
     def receiving_bytes(self) -> int:
@@ -174,7 +190,7 @@ class HttpServer:
         if (
             self._listener.fileno() >= 0
             and not self._accepting
-            and len(self.connections) < self.max_connections
+            and (len(self.connections) < self.max_connections or self._spare)
         ):
             self._accepting = True
             self.loop.add_reader(self._listener.fileno(), self._accept)
@@ -185,9 +201,13 @@ class HttpServer:
             self.loop.remove_reader(self._listener.fileno())
 
     def _accept(self) -> None:
-        for _ in range(ACCEPTS_PER_TURN):
+        """Take in who waits; at the limit one a turn: of one alone it is known that it does."""
+        for number in range(ACCEPTS_PER_TURN):
             if len(self.connections) >= self.max_connections:
-                return self._pause_accepting()
+                if number and self._spare:
+                    return None
+                if not self._make_room():
+                    return self._pause_accepting()
             try:
                 sock, address = self._listener.accept()
             except (BlockingIOError, InterruptedError):
@@ -207,10 +227,28 @@ class HttpServer:
             connection.readable()  # the request is often here already
         return None
 
+    def _make_room(self) -> bool:
+        """Close a connection that is not needed; whether there was one."""
+        now = time.monotonic()
+        self._notice.say(now, self.max_connections)
+        while self._spare and not self.draining:
+            if self._spare.popleft().give_way(now):
+                self._state.gave_way["connections"] += 1
+                return True
+        return False
+
+    def _look_for_spare(self, now: float) -> None:
+        """Who may give way at the limit, those who were never of use first, then the idlest."""
+        self._spare.clear()
+        if len(self.connections) >= self.max_connections and not self.draining:
+            found = [(since, one) for one in self.connections if (since := one.spared_since(now))]
+            self._spare.extend(one for _, one in sorted(found, key=itemgetter(0)))
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now = time.monotonic()
             for connection in list(self.connections):
                 connection.check(now)
+            self._look_for_spare(now)
             self._accept_more()
