@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
 
+from webhook.access import Access
 from webhook.allocations import Allocations, ThisAllocation
 from webhook.clock import SKEW_SECONDS, ReceiptClock
 from webhook.counter import Reading, WindowCounter
@@ -49,6 +50,9 @@ class ProblemHandler(RequestHandler):
     says_nothing = False
     """Whether its answer tells nothing of the events, nor of the machine: then anybody may ask."""
 
+    for_peers = False
+    """Whether other receivers ask for it, which have no key."""
+
     def set_default_headers(self) -> None:
         """No Server header; nothing here is to be cached, nor of use to another site."""
         self.clear_header("Server")
@@ -60,6 +64,9 @@ class ProblemHandler(RequestHandler):
         """Called by Tornado before the method."""
         if not self.says_nothing:
             check_host(self.request.headers.get("Host", ""), self.settings["hosts"])
+            access: Access | None = self.settings["access"]
+            if access is not None and not self.for_peers:
+                access.check_reader(self.request.headers.get("Authorization"))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Called by Tornado: `exc_info` holds what was raised."""
@@ -195,6 +202,8 @@ class MinutesHandler(Handler):
 class AllocationHandler(Handler):
     """`GET /allocation`: this one."""
 
+    for_peers = True
+
     def get(self) -> None:
         self.answer(self.services.itself())
 
@@ -260,7 +269,9 @@ class PageHandler(ProblemHandler, StaticFileHandler):
         self.set_header("Content-Security-Policy", PAGE_POLICY)
 
 
-def make_application(services: Services, event_paths: Iterable[str], hosts: Hosts) -> Application:
+def make_application(
+    services: Services, event_paths: Iterable[str], hosts: Hosts, access: Access | None
+) -> Application:
     """The routes, around `services`; a POST to one of `event_paths` never comes here."""
     given = {"services": services}
     return Application(
@@ -280,4 +291,5 @@ def make_application(services: Services, event_paths: Iterable[str], hosts: Host
         default_handler_class=NotFoundHandler,
         log_function=lambda _handler: None,
         hosts=hosts,
+        access=access,
     )

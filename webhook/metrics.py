@@ -14,6 +14,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from webhook.access import Access
 from webhook.clock import ReceiptClock
 from webhook.commit import Outcome
 from webhook.counter import WindowCounter
@@ -171,6 +172,31 @@ class ReceiverCollector(Collector):
         events.add_metric(["over_limit"], self._intake.figures.over_limit)
         events.add_metric(["queue_full"], commit.queue_full)
         return events
+
+
+class AccessCollector(Collector):
+    """What became of keys."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def collect(self) -> Iterator[Metric]:
+        """Where there is a keys file."""
+        refused = CounterMetricFamily(
+            "webhook_unauthenticated", "Requests answered 401, by reason", labels=["reason"]
+        )
+        for reason, number in self._access.refused.items():
+            refused.add_metric([reason], number)
+        yield refused
+        replays = self._access.replays
+        yield CounterMetricFamily(
+            "webhook_replays",
+            "Signed POSTs that came again and were not stored again",
+            replays.found,
+        )
+        yield GaugeMetricFamily(
+            "webhook_replay_ids", "Ids of signed POSTs that are remembered", len(replays)
+        )
 
 
 class StoreCollector(Collector):

@@ -63,6 +63,17 @@ class Settings:
         "Names by which browsers may ask, separated by commas, such as events.example.com or "
         "*.example.com; * for any. Addresses, names without a dot, and the machine's own always.",
     )
+    keys: str = _setting(
+        "",
+        "File with the keys of who may send events, and of who may read (docs/security.md); "
+        "empty for everybody.",
+    )
+    tolerance_seconds: float = _setting(
+        300.0, "How far the time of a signed POST may be from this machine's."
+    )
+    replay_ids: int = _setting(
+        200_000, "Ids of signed POSTs that are remembered, so that none is stored again."
+    )
     window_seconds: int = _setting(1800, "How far back the count goes.")
     retention_seconds: int = _setting(
         7 * 24 * 3600, "How long events are kept; at least the window + 300."
@@ -116,6 +127,11 @@ class Settings:
     @property
     def host(self) -> str:
         return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host == "localhost" or self.host == "::1" or self.host.startswith("127.")
 
     @property
     def port(self) -> int:

@@ -1,7 +1,9 @@
 """Bounds on what clients may do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from webhook.http.exchange import PostExchange
 from webhook.http.origin import NO_HOSTS, Hosts
 
 
@@ -21,3 +23,5 @@ class HttpLimits:
     """Where a POST is of events."""
     hosts: Hosts = NO_HOSTS
     """Names by which browsers may ask."""
+    admit: Callable[[PostExchange], None] | None = None
+    """Raises Problem for a POST of events whose head says that it may not come in."""

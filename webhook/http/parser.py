@@ -180,7 +180,12 @@ class RequestParser:
         exchange = kind(self._connection, version, parser.should_keep_alive())
         self.exchange = exchange
         self._connection.begin(exchange)
-        if self._check_headers(version):
+        waits = self._check_headers(version)
+        if isinstance(exchange, PostExchange):
+            exchange.raw_headers = self._headers  # no copy: the next request gets a new list
+            if self._limits.admit is not None:
+                self._limits.admit(exchange)
+        if waits:
             exchange.output = CONTINUE
             self._connection.flush()
         if isinstance(exchange, TornadoExchange):
@@ -188,8 +193,6 @@ class RequestParser:
                 method.decode(), target.decode("latin-1"), f"HTTP/{version}"
             )
             exchange.headers = self._tornado_headers()
-        else:
-            exchange.raw_headers = self._headers  # no copy: the next request gets a new list
 
     def on_body(self, chunk: bytes) -> None:
         self._progress += 1
