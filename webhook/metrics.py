@@ -127,6 +127,11 @@ class ReceiverCollector(Collector):
         for limit, number in http.gave_way.items():
             gave_way.add_metric([limit], number)
         yield gave_way
+        yield CounterMetricFamily(
+            "webhook_failed_handshakes",
+            "Clients with which TLS could not begin",
+            http.failed_handshakes,
+        )
         usage = resource.getrusage(resource.RUSAGE_SELF)
         yield CounterMetricFamily("webhook_posts", "POSTs to /events", intake.posts)
         yield CounterMetricFamily("webhook_writes", "Writes to the store", commit.figures.writes)

@@ -14,6 +14,7 @@ from webhook.access import Access
 from webhook.admission import Admission
 from webhook.allocations import Allocations, Catalog, ThisAllocation, with_brackets
 from webhook.app import Services, make_application
+from webhook.certificate import Certificate, CertificateError
 from webhook.clock import ReceiptClock
 from webhook.commit import CommitLimits, Outcome
 from webhook.counter import WindowCounter
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 
 WRITE_EVENTS = 4096  # a write is as large as the queue, up to these bounds
 WRITE_BYTES = 4 << 20
-LOOK_SECONDS = 1.0  # between two looks for a change of the keys file
+LOOK_SECONDS = 1.0  # between two looks for a change of keys and certificate
 # New objects before a collection, then collections before an older generation's. Often and little:
 # with 50,000 objects a pass took 13 to 36 ms, which every event that came meanwhile waited for.
 GC_THRESHOLDS = (2_000, 20, 100)
@@ -60,6 +61,7 @@ class Receiver:
         self._answers = AnswerTimes()
         self._rate = RecentRate()
         self._address = ("", 0)
+        self._certificate = self._open_certificate()
         self._allocations = self._open_allocations()
         self._services = Services(
             store,
@@ -102,6 +104,7 @@ class Receiver:
                 admit=access.admit if access is not None and access.guards_sending else None,
             ),
             self._max_connections(),
+            self._certificate.context if self._certificate is not None else None,
         )
         registry.register(
             ReceiverCollector(self._intake, counter, self._http, clock, self._answers)
@@ -151,7 +154,8 @@ class Receiver:
         gc.collect()
         gc.freeze()  # what is there from the start need not be looked at again
         gc.set_threshold(*GC_THRESHOLDS)
-        log.info("listening on http://%s", self._shown_address())
+        scheme = "http" if self._certificate is None else "https"
+        log.info("listening on %s://%s", scheme, self._shown_address())
 
     def _hear_stop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -219,18 +223,34 @@ class Receiver:
         except KeysError as error:
             raise StartError(f"WEBHOOK_KEYS={settings.keys}: {error}") from error
 
+    def _open_certificate(self) -> Certificate | None:
+        """Raises StartError."""
+        settings = self._settings
+        if not settings.tls_cert:
+            return None
+        try:
+            return Certificate(Path(settings.tls_cert), Path(settings.tls_key))
+        except CertificateError as error:
+            raise StartError(f"WEBHOOK_TLS_CERT and WEBHOOK_TLS_KEY: {error}") from error
+
     async def _look_at_files(self) -> None:
         """Take up what has changed in files that may."""
-        while self._access is not None:
+        while self._access is not None or self._certificate is not None:
             await asyncio.sleep(LOOK_SECONDS)
-            self._access.look()
+            if self._access is not None:
+                self._access.look()
+            if self._certificate is not None and self._certificate.look():
+                self._http.tls = self._certificate.context
 
     def _open_allocations(self) -> Allocations | None:
         settings = self._settings
         if not settings.consul:
             return None
         catalog = Catalog(*settings.consul_address, settings.consul_token, settings.service)
-        return Allocations(catalog, self._itself)
+        certificate = self._certificate
+        return Allocations(
+            catalog, self._itself, lambda: None if certificate is None else certificate.peers
+        )
 
     def _itself(self) -> ThisAllocation:
         node = platform.node()

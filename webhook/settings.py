@@ -74,6 +74,10 @@ class Settings:
     replay_ids: int = _setting(
         200_000, "Ids of signed POSTs that are remembered, so that none is stored again."
     )
+    tls_cert: str = _setting(
+        "", "File with the certificate, and its chain, PEM: HTTPS then; empty for plain HTTP."
+    )
+    tls_key: str = _setting("", "File with the key of it, PEM, which not everybody may read.")
     window_seconds: int = _setting(1800, "How far back the count goes.")
     retention_seconds: int = _setting(
         7 * 24 * 3600, "How long events are kept; at least the window + 300."
@@ -169,6 +173,10 @@ class Settings:
         for name in self.host_names[:-1]:
             if not _HOST.fullmatch(name):
                 raise _bad("HOSTS", self.hosts, "names such as events.example.com, without a port")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise SettingsError(
+                f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY belong together: set both, or none"
+            )
         if self.consul and not _is_http_address(self.consul):
             raise _bad("CONSUL", self.consul, "http://host:port, such as http://127.0.0.1:8500")
         if not _PRINTABLE.fullmatch(self.consul_token):

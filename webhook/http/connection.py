@@ -22,6 +22,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Protocol
 
 from tornado.httputil import HTTPInputError
 
@@ -44,6 +45,20 @@ SPARED_SECONDS = 5.0  # a connection that was of use may be closed for others af
 DISTANCE_SECONDS = 2.0  # an idle connection is closed so much later: a request may be on its way
 
 
+class Socket(Protocol):
+    """What a connection uses of a socket that never blocks."""
+
+    def fileno(self) -> int: ...
+
+    def recv_into(self, buffer: memoryview, /) -> int: ...
+
+    def send(self, data: bytes | bytearray, /) -> int: ...
+
+    def shutdown(self, how: int, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Connection:
     """Reads, answers and closes one accepted, non-blocking socket.
 
@@ -54,7 +69,7 @@ class Connection:
     def __init__(
         self,
         state: ServerState,
-        sock: socket.socket,
+        sock: Socket,
         remote_ip: str,
         take_post: Callable[[PostExchange, bytes], None],
         on_closed: Callable[["Connection"], None],
@@ -420,6 +435,7 @@ class Connection:
             return
         self._closed = self._stopped = True
         if self._reading:
+            self._reading = False
             self._state.loop.remove_reader(self._fd)
         if self._writing:
             self._state.loop.remove_writer(self._fd)

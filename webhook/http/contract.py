@@ -67,6 +67,7 @@ class ServerState:
         """Requests refused before they were complete, by HTTP status."""
         self.gave_way = {"bytes": 0, "connections": 0}
         """Requests and connections given up for others at a limit."""
+        self.failed_handshakes = 0
         self.draining = False
         self.loop: asyncio.AbstractEventLoop
         """Since the server has started."""
@@ -95,6 +96,10 @@ class ServerState:
                 self.gave_way["bytes"] += 1
                 one.give_up_request()
         return self.receiving_bytes <= most
+
+    def note_failed_handshake(self) -> None:
+        """Count a client with which TLS could not begin."""
+        self.failed_handshakes += 1
 
     def note_refusal(self, problem: Problem) -> None:
         """Count a request that was refused before it was complete."""

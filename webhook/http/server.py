@@ -9,6 +9,7 @@ import errno
 import logging
 import resource
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -22,11 +23,13 @@ from webhook.http.contract import ServerState
 from webhook.http.exchange import Owner, PostExchange
 from webhook.http.limits import HttpLimits
 from webhook.http.notice import Notice
+from webhook.http.tls import TlsConnection
 from webhook.problem import Problem
 
 log = logging.getLogger(__name__)
 
 ACCEPTS_PER_TURN = 512  # then those already accepted get their turn
+HANDSHAKES_PER_TURN = 32  # the same for TLS, where each takes a quarter of a millisecond
 RESERVED_FILES = 64  # what is not a connection: the store's files, the log, the event loop
 SWEEP_SECONDS = 0.5
 DRAIN_QUIET_SECONDS = 0.25  # without a new connection: nobody sends here any more
@@ -63,7 +66,10 @@ class HttpServer:
         take_post: Callable[[PostExchange, bytes], None],
         limits: HttpLimits,
         max_connections: int,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self.tls = tls
+        """For those who connect from now on; None for plain HTTP."""
         self.max_connections = max_connections
         self.connections: set[Connection] = set()
         self.accepted = 0
@@ -102,6 +108,11 @@ class HttpServer:
     def gave_way(self) -> dict[str, int]:
         """Requests and connections given up for others, by the limit that was reached."""
         return self._state.gave_way
+
+    @property
+    def failed_handshakes(self) -> int:
+        """Of TLS."""
+        return self._state.failed_handshakes
 
     @property
     def receiving_bytes(self) -> int:
@@ -202,7 +213,7 @@ class HttpServer:
 
     def _accept(self) -> None:
         """Take in who waits; at the limit one a turn: of one alone it is known that it does."""
-        for number in range(ACCEPTS_PER_TURN):
+        for number in range(ACCEPTS_PER_TURN if self.tls is None else HANDSHAKES_PER_TURN):
             if len(self.connections) >= self.max_connections:
                 if number and self._spare:
                     return None
@@ -222,10 +233,22 @@ class HttpServer:
             self._exhausted = False
             sock.setblocking(False)
             self.accepted += 1
-            connection = Connection(self._state, sock, address[0], self._take_post, self._on_closed)
-            self.connections.add(connection)
-            connection.readable()  # the request is often here already
+            connection = self._connection(sock, address[0])
+            if connection is not None:
+                self.connections.add(connection)
+                connection.readable()  # the request is often here already
         return None
+
+    def _connection(self, sock: socket.socket, remote_ip: str) -> Connection | None:
+        """None for one that is gone already."""
+        given = (self._state, sock, remote_ip, self._take_post, self._on_closed)
+        if self.tls is None:
+            return Connection(*given)
+        try:
+            return TlsConnection(*given, self.tls)
+        except OSError:
+            sock.close()
+            return None
 
     def _make_room(self) -> bool:
         """Close a connection that is not needed; whether there was one."""
