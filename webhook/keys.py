@@ -2,11 +2,11 @@
 
 A line for each key, with the name of its owner first; `#` begins a comment:
 
-    shop    whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
-    shop    basic shop 5e88...        # SHA-256 of the password, in hexadecimal
-    gateway bearer 9f86...            # SHA-256 of the token
-    grafana read bearer 2c26...       # may read, and not send
-    people  read basic ana fcde...
+    shop    whsec_BASE64
+    shop    basic shop SHA256    # of the password, in hexadecimal
+    gateway bearer SHA256        # of the token
+    grafana read bearer SHA256   # may read, and not send
+    people  read basic ana SHA256
 
 Every line is valid, and an owner may have several: so a key is changed by adding the new one,
 telling the sender, and removing the old one.

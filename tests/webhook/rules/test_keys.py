@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tools.root import ROOT
 from webhook.keys import MOST_KEYS, Keys, KeysError, parse_authorization, parse_keys, read_keys
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -42,6 +43,15 @@ def test_each_kind_of_line() -> None:
     assert keys.reading == {(b"", other), (b"bo", word)}
     assert keys.for_sending
     assert not parse_keys(f"a read bearer {WORD}").for_sending
+
+
+def test_the_file_of_the_documents() -> None:
+    text = (ROOT / "docs/security.md").read_text().split("```")[1]
+    for word, value in (("whsec_BASE64", SECRET), ("SHA256", WORD)):
+        assert word in text
+        text = text.replace(word, value)
+    keys = parse_keys(text)
+    assert (len(keys.signing), len(keys.sending), len(keys.reading)) == (1, 2, 2)
 
 
 @given(st.lists(st.tuples(OWNERS, USERS, PASSWORDS, st.booleans()), min_size=1, max_size=20))
