@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from webhook.store.sqlite.files import LOCK, SUFFIXES, beside
+from webhook.store.sqlite.files import LOCK, PRIVATE, SUFFIXES, beside, provide
 from webhook.store.sqlite.header import counter
 from webhook.store.sqlite.lock import Note
 from webhook.store.sqlite.orphan import orphaned_log
@@ -44,6 +44,7 @@ def back_up(store: Path, copy: Path) -> Copy:
     try:
         with closing(_open(store)) as db:
             _check_owner(db, store)
+            provide(part)
             db.execute("VACUUM INTO ?", (str(part),))
         events = _check(part)
         _sync(part)
@@ -62,6 +63,8 @@ def restore(copy: Path, store: Path) -> list[Path]:
         _check(copy)
         with _alone(store):
             part = store.with_name(f"{store.name}.part")
+            part.unlink(missing_ok=True)
+            provide(part)
             shutil.copyfile(copy, part)
             _sync(part)
             moved = _put_aside(store)
@@ -126,7 +129,7 @@ def _check(path: Path) -> int:
 @contextmanager
 def _alone(store: Path) -> Iterator[None]:
     """Hold the store's lock, which a receiver holds as long as it runs. Raises StoreError."""
-    handle = os.open(beside(store, LOCK), os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(beside(store, LOCK), os.O_RDWR | os.O_CREAT, PRIVATE)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -106,7 +106,7 @@ class ReceiverProcess:
         self.wait()
 
     def _listens(self) -> bool:
-        match = re.search(r"listening on (http://\S+)", self.log)
+        match = re.search(r"listening on (https?://\S+)", self.log)
         if match:
             self.url = match[1]
         return bool(match)

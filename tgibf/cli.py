@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tgibf.arguments import number, whole
 from tgibf.events import MAX_BATCH
+from tgibf.key import KeyFileError, read_key
 from tgibf.ledger import LedgerError
 from tgibf.run import run
 from tgibf.series import SeriesError
@@ -78,8 +79,13 @@ def parse(
             parser.error(f"--{name.replace('_', '-')} is for burst mode: not allowed with --rate")
     if given.append_ledger and given.ledger is None:
         parser.error("--append-ledger needs --ledger FILE")
+    try:
+        key = read_key(given.key_file) if given.key_file else None
+    except KeyFileError as error:
+        parser.error(f"--key-file: {error}")
     return Settings(
         targets=_targets(parser, given.urls, environment),
+        key=key,
         plan=_plan(given),
         seconds=given.seconds,
         batch=given.batch,
@@ -194,6 +200,13 @@ def _add_request_arguments(parser: argparse.ArgumentParser) -> None:
         type=number(0.1, 120),
         default=30.0,
         help="limit from the start of a POST to the end of its answer (default 30)",
+    )
+    group.add_argument(
+        "--key-file",
+        metavar="FILE",
+        type=Path,
+        help="show the key in FILE, which only its owner can read: whsec_... signs each POST"
+        " (Standard Webhooks), basic USER PASSWORD and bearer TOKEN are sent along",
     )
     group.add_argument(
         "--seed",

@@ -2,10 +2,12 @@
 
 import json
 import random
+import secrets
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
+from tgibf.key import Key
 from tgibf.target import Endpoint, Target
 
 MAX_BATCH = 1000
@@ -47,7 +49,11 @@ class Requests:
         keep_alive: bool,
         seed: int | None,
         run: str | None,
+        key: Key | None = None,
     ) -> None:
+        """With a `key`, each request has what that makes of its id and body."""
+        self._key = key
+        self._name = run or secrets.token_hex(8)
         self._batch = batch
         self._run = run
         self._events = load_events()
@@ -65,11 +71,12 @@ class Requests:
         picks = [int(self._random.random() * len(self._events)) for _ in range(events)]
         first = self._drawn
         self._drawn += events
-        if self._batch == 1 and self._run is None:
+        if self._batch == 1 and self._run is None and self._key is None:
             return Request(endpoint, self._made[endpoint][picks[0]], first, events)
         bodies = [self._body(pick, first + at) for at, pick in enumerate(picks)]
         body = bodies[0] if self._batch == 1 else b"[" + b",".join(bodies) + b"]"
-        return Request(endpoint, _request(self._heads[endpoint], body), first, events)
+        proof = b"" if self._key is None else self._key(event_id(self._name, first), body)
+        return Request(endpoint, _request(self._heads[endpoint], body, proof), first, events)
 
     def _body(self, pick: int, number: int) -> bytes:
         event = self._events[pick]
@@ -91,5 +98,5 @@ def _head(target: Target, keep_alive: bool) -> bytes:
     ).encode()
 
 
-def _request(head: bytes, body: bytes) -> bytes:
-    return b"%s%d\r\n\r\n%s" % (head, len(body), body)
+def _request(head: bytes, body: bytes, proof: bytes = b"") -> bytes:
+    return b"%s%d\r\n%s\r\n%s" % (head, len(body), proof, body)

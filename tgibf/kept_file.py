@@ -15,7 +15,10 @@ class KeptFile:
     """
 
     def __init__(self, path: Path, *, new: bool) -> None:
-        """It is added to, unless it must be `new`. Raises OSError."""
+        """It is added to, unless it must be `new`. Others than its owner can't read it.
+
+        Raises OSError.
+        """
         self.path = path
         self.trouble = ""
         """Empty as long as all is well; else in words, which begin with the path."""
@@ -23,7 +26,7 @@ class KeptFile:
         """Whether somebody has made it shorter."""
         self._failed = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_EXCL if new else 0)
-        self._file = os.fdopen(os.open(path, flags, 0o666), "w", encoding="ascii")
+        self._file = os.fdopen(os.open(path, flags, 0o600), "w", encoding="ascii")
         self._size = os.fstat(self._file.fileno()).st_size
 
     def write(self, text: str) -> None:

@@ -50,6 +50,7 @@ class Sender:
             keep_alive=settings.keep_alive,
             seed=settings.seed,
             run=ledger.run if ledger else None,
+            key=settings.key,
         )
 
     def send(self, events: int, due: float | None = None) -> None:

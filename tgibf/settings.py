@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tgibf.key import Key
 from tgibf.target import Target
 
 
@@ -38,6 +39,7 @@ class Settings:
     failover: bool
     timeout: float
     seed: int | None
+    key: Key | None
     ledger: Path | None
     append_ledger: bool
     series: Path | None

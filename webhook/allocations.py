@@ -9,6 +9,7 @@ ask.
 import asyncio
 import logging
 import re
+import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -137,9 +138,18 @@ class Catalog:
 
 
 class Allocations:
-    """Makes the list of all allocations; `itself` tells of the one that this process is."""
+    """Makes the list of all allocations; `itself` tells of the one that this process is.
 
-    def __init__(self, catalog: Catalog, itself: Callable[[], ThisAllocation]) -> None:
+    `tls` gives what to ask the others with, None for plain HTTP.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        itself: Callable[[], ThisAllocation],
+        tls: Callable[[], ssl.SSLContext | None] = lambda: None,
+    ) -> None:
+        self._tls = tls
         self._catalog = catalog
         self._itself = itself
         self._client = AsyncHTTPClient(
@@ -192,9 +202,11 @@ class Allocations:
         return sorted(rows, key=lambda row: (row.id, row.address))
 
     async def _ask(self, instance: Instance, this: str) -> Allocation:
+        tls = self._tls()
         try:
             answer = await self._client.fetch(
-                f"http://{instance.address}/allocation",
+                f"http{'s' if tls else ''}://{instance.address}/allocation",
+                ssl_options=tls,
                 connect_timeout=ANSWER_SECONDS,
                 request_timeout=ANSWER_SECONDS,
                 follow_redirects=False,

@@ -12,13 +12,17 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
 
+from webhook.access import Access
 from webhook.allocations import Allocations, ThisAllocation
 from webhook.clock import SKEW_SECONDS, ReceiptClock
 from webhook.counter import Reading, WindowCounter
+from webhook.http.origin import Hosts, check_host
+from webhook.http.response import BROWSER_HEADERS
 from webhook.problem import CONTENT_TYPE, Problem, unavailable
 from webhook.store.contract import Store, StoreUnavailable
 from webhook.window import isoformat
 
+PAGE_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 PAGE = Path(__file__).parent / "page"
 
 
@@ -43,10 +47,26 @@ class Services:
 class ProblemHandler(RequestHandler):
     """Answers errors as problem+json."""
 
+    says_nothing = False
+    """Whether its answer tells nothing of the events, nor of the machine: then anybody may ask."""
+
+    for_peers = False
+    """Whether other receivers ask for it, which have no key."""
+
     def set_default_headers(self) -> None:
-        """No Server header; nothing here is to be cached."""
+        """No Server header; nothing here is to be cached, nor of use to another site."""
         self.clear_header("Server")
         self.set_header("Cache-Control", "no-store")
+        for name, value in BROWSER_HEADERS.items():
+            self.set_header(name, value)
+
+    def prepare(self) -> None:
+        """Called by Tornado before the method."""
+        if not self.says_nothing:
+            check_host(self.request.headers.get("Host", ""), self.settings["hosts"])
+            access: Access | None = self.settings["access"]
+            if access is not None and not self.for_peers:
+                access.check_reader(self.request.headers.get("Authorization"))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Called by Tornado: `exc_info` holds what was raised."""
@@ -123,6 +143,8 @@ class EventsHandler(ProblemHandler):
     Some senders try an address before they use it, by HEAD, GET or OPTIONS.
     """
 
+    says_nothing = True
+
     def allowed_methods(self) -> str:
         """POST is taken before Tornado sees it."""
         return "POST, GET, HEAD, OPTIONS"
@@ -180,6 +202,8 @@ class MinutesHandler(Handler):
 class AllocationHandler(Handler):
     """`GET /allocation`: this one."""
 
+    for_peers = True
+
     def get(self) -> None:
         self.answer(self.services.itself())
 
@@ -204,12 +228,16 @@ class MetricsHandler(Handler):
 class HealthHandler(Handler):
     """`GET /health`: the process is alive."""
 
+    says_nothing = True
+
     def get(self) -> None:
         self.answer({"status": "alive"})
 
 
 class ReadyHandler(Handler):
     """`GET /ready`: events can be taken now."""
+
+    says_nothing = True
 
     async def get(self) -> None:
         if not self.services.ready:
@@ -238,11 +266,12 @@ class PageHandler(ProblemHandler, StaticFileHandler):
 
     def set_extra_headers(self, path: str) -> None:  # noqa: ARG002 - Tornado's signature
         self.set_header("Cache-Control", "no-cache")
-        self.set_header("Content-Security-Policy", "default-src 'self'")
-        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Content-Security-Policy", PAGE_POLICY)
 
 
-def make_application(services: Services, event_paths: Iterable[str]) -> Application:
+def make_application(
+    services: Services, event_paths: Iterable[str], hosts: Hosts, access: Access | None
+) -> Application:
     """The routes, around `services`; a POST to one of `event_paths` never comes here."""
     given = {"services": services}
     return Application(
@@ -261,4 +290,6 @@ def make_application(services: Services, event_paths: Iterable[str]) -> Applicat
         ],
         default_handler_class=NotFoundHandler,
         log_function=lambda _handler: None,
+        hosts=hosts,
+        access=access,
     )

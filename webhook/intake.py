@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from webhook.access import Access
 from webhook.admission import Admission
 from webhook.clock import ReceiptClock
 from webhook.commit import CommitLimits, GroupCommit, Outcome
 from webhook.events import parse
 from webhook.http.exchange import PostExchange
 from webhook.problem import Problem, unavailable
+from webhook.replay import Replays
 from webhook.store.contract import Store
 
 _PROBLEMS = {
@@ -47,7 +49,9 @@ class Intake:
         max_array_events: int,
         answer: Callable[[Sequence[PostExchange], Problem | None], None],
         wrote: Callable[[int, float], None],
+        access: Access | None = None,
     ) -> None:
+        self._access = access
         self._clock = clock
         self._admission = admission
         self._max_array_events = max_array_events
@@ -59,6 +63,8 @@ class Intake:
         """Take a POST, to be answered when it is settled. Raises Problem if it is not taken."""
         self.figures.posts += 1
         now = time.monotonic()
+        if self._access is not None and self._comes_again(self._access, exchange, body, now):
+            return
         try:
             exchange.events = parse(body, self._clock(), self._max_array_events)
         except Problem as problem:
@@ -74,6 +80,36 @@ class Intake:
             )
         if not self.commit.submit(exchange):
             raise unavailable("too many events are waiting to be stored; send them again later")
+        if self._access is not None and exchange.key is not None:
+            self._access.replays.begin(exchange.key)
+
+    def _comes_again(self, access: Access, exchange: PostExchange, body: bytes, now: float) -> bool:
+        """Whether a signed POST is answered as it was before, or will be. Raises Problem."""
+        exchange.key = key = access.verify(exchange, body)
+        if key is None:
+            return False
+        if events := access.replays.stored(key):
+            exchange.connection.prepare(exchange, events)
+            exchange.connection.flush()
+            return True
+        exchange.submitted_at = now
+        return access.replays.wait(key, exchange)
 
     def _settled(self, exchanges: Sequence[PostExchange], outcome: Outcome) -> None:
         self._answer(exchanges, _PROBLEMS[outcome])
+        if self._access is not None:
+            self._settle_signed(self._access.replays, exchanges, outcome)
+
+    def _settle_signed(
+        self, replays: Replays, exchanges: Sequence[PostExchange], outcome: Outcome
+    ) -> None:
+        """Remember what was stored, and answer who has sent the same meanwhile."""
+        for exchange in exchanges:
+            if exchange.key is None:
+                continue
+            events = len(exchange.events) if outcome is Outcome.STORED else 0
+            again = replays.settle(exchange.key, events)
+            for one in again:
+                one.events = exchange.events
+            if again:
+                self._answer(again, _PROBLEMS[outcome])

@@ -14,6 +14,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from webhook.access import Access
 from webhook.clock import ReceiptClock
 from webhook.commit import Outcome
 from webhook.counter import WindowCounter
@@ -120,6 +121,19 @@ class ReceiverCollector(Collector):
             for status, count in counts.items():
                 family.add_metric([str(int(status))], count)
             yield family
+        gave_way = CounterMetricFamily(
+            "webhook_gave_way",
+            "Given up at a limit for others: silent, idle, lagging connections; lagging requests",
+            labels=["limit"],
+        )
+        for limit, number in http.gave_way.items():
+            gave_way.add_metric([limit], number)
+        yield gave_way
+        yield CounterMetricFamily(
+            "webhook_failed_handshakes",
+            "Clients with which TLS could not begin",
+            http.failed_handshakes,
+        )
         usage = resource.getrusage(resource.RUSAGE_SELF)
         yield CounterMetricFamily("webhook_posts", "POSTs to /events", intake.posts)
         yield CounterMetricFamily("webhook_writes", "Writes to the store", commit.figures.writes)
@@ -138,6 +152,9 @@ class ReceiverCollector(Collector):
         yield GaugeMetricFamily("webhook_held_bytes", "The same in bytes", commit.held_bytes)
         yield GaugeMetricFamily("webhook_open_connections", "Open now", len(http.connections))
         yield GaugeMetricFamily("webhook_max_connections", "Open at most", http.max_connections)
+        yield GaugeMetricFamily(
+            "webhook_receiving_bytes", "Of requests that are coming in", http.receiving_bytes
+        )
         yield GaugeMetricFamily("webhook_draining", "1 while draining", int(http.draining))
         yield GaugeMetricFamily(
             "webhook_clock_behind_seconds",
@@ -163,6 +180,31 @@ class ReceiverCollector(Collector):
         events.add_metric(["over_limit"], self._intake.figures.over_limit)
         events.add_metric(["queue_full"], commit.queue_full)
         return events
+
+
+class AccessCollector(Collector):
+    """What became of keys."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def collect(self) -> Iterator[Metric]:
+        """Where there is a keys file."""
+        refused = CounterMetricFamily(
+            "webhook_unauthenticated", "Requests answered 401, by reason", labels=["reason"]
+        )
+        for reason, number in self._access.refused.items():
+            refused.add_metric([reason], number)
+        yield refused
+        replays = self._access.replays
+        yield CounterMetricFamily(
+            "webhook_replays",
+            "Signed POSTs that came again and were not stored again",
+            replays.found,
+        )
+        yield GaugeMetricFamily(
+            "webhook_replay_ids", "Ids of signed POSTs that are remembered", len(replays)
+        )
 
 
 class StoreCollector(Collector):

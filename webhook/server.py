@@ -8,18 +8,30 @@ import platform
 import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
+from webhook.access import Access
 from webhook.admission import Admission
 from webhook.allocations import Allocations, Catalog, ThisAllocation, with_brackets
 from webhook.app import Services, make_application
+from webhook.certificate import Certificate, CertificateError
 from webhook.clock import ReceiptClock
 from webhook.commit import CommitLimits, Outcome
 from webhook.counter import WindowCounter
 from webhook.http.exchange import PostExchange
 from webhook.http.limits import HttpLimits
+from webhook.http.origin import Hosts
 from webhook.http.server import RESERVED_FILES, HttpServer, raise_open_files_limit
 from webhook.intake import Intake
-from webhook.metrics import AnswerTimes, ReceiverCollector, StoreCollector, WriteTimes, new_registry
+from webhook.keys import KeysError
+from webhook.metrics import (
+    AccessCollector,
+    AnswerTimes,
+    ReceiverCollector,
+    StoreCollector,
+    WriteTimes,
+    new_registry,
+)
 from webhook.problem import Problem
 from webhook.rate import RecentRate
 from webhook.settings import Settings
@@ -29,6 +41,7 @@ log = logging.getLogger(__name__)
 
 WRITE_EVENTS = 4096  # a write is as large as the queue, up to these bounds
 WRITE_BYTES = 4 << 20
+LOOK_SECONDS = 1.0  # between two looks for a change of keys and certificate
 # New objects before a collection, then collections before an older generation's. Often and little:
 # with 50,000 objects a pass took 13 to 36 ms, which every event that came meanwhile waited for.
 GC_THRESHOLDS = (2_000, 20, 100)
@@ -41,12 +54,14 @@ class Receiver:
         self._settings = settings
         self._store = store
         self._stop = asyncio.Event()
+        access = self._access = self._open_access()
         clock = ReceiptClock()
         registry = new_registry()
         counter = WindowCounter(store, clock, settings.window_seconds)
         self._answers = AnswerTimes()
         self._rate = RecentRate()
         self._address = ("", 0)
+        self._certificate = self._open_certificate()
         self._allocations = self._open_allocations()
         self._services = Services(
             store,
@@ -71,9 +86,11 @@ class Receiver:
             settings.max_array_events,
             self._answer,
             WriteTimes(registry).add,
+            access if access is not None and access.guards_sending else None,
         )
+        hosts = Hosts((*settings.host_names, platform.node()))
         self._http = HttpServer(
-            make_application(self._services, settings.event_paths),
+            make_application(self._services, settings.event_paths, hosts, access),
             self._intake.take,
             HttpLimits(
                 header_bytes=settings.max_header_bytes,
@@ -83,12 +100,17 @@ class Receiver:
                 idle_seconds=settings.idle_seconds,
                 connection_age_seconds=settings.connection_age_seconds,
                 event_paths=frozenset(path.encode() for path in settings.event_paths),
+                hosts=hosts,
+                admit=access.admit if access is not None and access.guards_sending else None,
             ),
             self._max_connections(),
+            self._certificate.context if self._certificate is not None else None,
         )
         registry.register(
             ReceiverCollector(self._intake, counter, self._http, clock, self._answers)
         )
+        if access is not None:
+            registry.register(AccessCollector(access))
         if isinstance(store, Gauged):
             registry.register(StoreCollector(store))
 
@@ -132,7 +154,8 @@ class Receiver:
         gc.collect()
         gc.freeze()  # what is there from the start need not be looked at again
         gc.set_threshold(*GC_THRESHOLDS)
-        log.info("listening on http://%s", self._shown_address())
+        scheme = "http" if self._certificate is None else "https"
+        log.info("listening on %s://%s", scheme, self._shown_address())
 
     def _hear_stop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -157,8 +180,10 @@ class Receiver:
     async def _serve(self) -> None:
         stop = asyncio.create_task(self._stop.wait())
         broken = asyncio.create_task(self._intake.commit.broken())
+        looking = asyncio.create_task(self._look_at_files())
         await asyncio.wait([stop, broken], return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
+        looking.cancel()
         if broken.done():
             broken.result()
         broken.cancel()
@@ -183,12 +208,49 @@ class Receiver:
         self._answers.add([exchange.submitted_at for exchange in exchanges], now)
         self._rate.note(self._intake.commit.figures.outcomes[Outcome.STORED], now)
 
+    def _open_access(self) -> Access | None:
+        """Raises StartError."""
+        settings = self._settings
+        if not settings.keys:
+            if not settings.is_local:
+                log.warning(
+                    "whoever reaches %s can send events: set WEBHOOK_KEYS (docs/security.md)",
+                    settings.address,
+                )
+            return None
+        try:
+            return Access(Path(settings.keys), settings.tolerance_seconds, settings.replay_ids)
+        except KeysError as error:
+            raise StartError(f"WEBHOOK_KEYS={settings.keys}: {error}") from error
+
+    def _open_certificate(self) -> Certificate | None:
+        """Raises StartError."""
+        settings = self._settings
+        if not settings.tls_cert:
+            return None
+        try:
+            return Certificate(Path(settings.tls_cert), Path(settings.tls_key))
+        except CertificateError as error:
+            raise StartError(f"WEBHOOK_TLS_CERT and WEBHOOK_TLS_KEY: {error}") from error
+
+    async def _look_at_files(self) -> None:
+        """Take up what has changed in files that may."""
+        while self._access is not None or self._certificate is not None:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._access is not None:
+                self._access.look()
+            if self._certificate is not None and self._certificate.look():
+                self._http.tls = self._certificate.context
+
     def _open_allocations(self) -> Allocations | None:
         settings = self._settings
         if not settings.consul:
             return None
         catalog = Catalog(*settings.consul_address, settings.consul_token, settings.service)
-        return Allocations(catalog, self._itself)
+        certificate = self._certificate
+        return Allocations(
+            catalog, self._itself, lambda: None if certificate is None else certificate.peers
+        )
 
     def _itself(self) -> ThisAllocation:
         node = platform.node()

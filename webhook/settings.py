@@ -27,6 +27,7 @@ _TAKEN_PATHS = frozenset(
         "/ready",
     }
 )
+_HOST = re.compile(r"\*|(\*\.)?[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _PRINTABLE = re.compile(r"[!-~]*")
 
 
@@ -57,6 +58,26 @@ class Settings:
         "Where events are stored: sqlite:///relative/path, sqlite:////absolute/path, or "
         "cassandra://host1,host2,host3/keyspace (docs/cassandra.md).",
     )
+    hosts: str = _setting(
+        "",
+        "Names by which browsers may ask, separated by commas, such as events.example.com or "
+        "*.example.com; * for any. Addresses, names without a dot, and the machine's own always.",
+    )
+    keys: str = _setting(
+        "",
+        "File with the keys of who may send events, and of who may read (docs/security.md); "
+        "empty for everybody.",
+    )
+    tolerance_seconds: float = _setting(
+        300.0, "How far the time of a signed POST may be from this machine's."
+    )
+    replay_ids: int = _setting(
+        200_000, "Ids of signed POSTs that are remembered, so that none is stored again."
+    )
+    tls_cert: str = _setting(
+        "", "File with the certificate, and its chain, PEM: HTTPS then; empty for plain HTTP."
+    )
+    tls_key: str = _setting("", "File with the key of it, PEM, which not everybody may read.")
     window_seconds: int = _setting(1800, "How far back the count goes.")
     retention_seconds: int = _setting(
         7 * 24 * 3600, "How long events are kept; at least the window + 300."
@@ -104,8 +125,19 @@ class Settings:
         return tuple(path for one in bare for path in (one, f"{one}/"))
 
     @property
+    def host_names(self) -> tuple[str, ...]:
+        """Each of `hosts`, and the one that is listened on."""
+        given = (name.strip() for name in self.hosts.split(","))
+        return (*(name for name in given if name), self.host)
+
+    @property
     def host(self) -> str:
         return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host == "localhost" or self.host == "::1" or self.host.startswith("127.")
 
     @property
     def port(self) -> int:
@@ -142,6 +174,13 @@ class Settings:
                 raise _bad(
                     "PATHS", self.paths, "paths such as /events,/calls that are not in use yet"
                 )
+        for name in self.host_names[:-1]:
+            if not _HOST.fullmatch(name):
+                raise _bad("HOSTS", self.hosts, "names such as events.example.com, without a port")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise SettingsError(
+                f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY belong together: set both, or none"
+            )
         if self.consul and not _is_http_address(self.consul):
             raise _bad("CONSUL", self.consul, "http://host:port, such as http://127.0.0.1:8500")
         if not _PRINTABLE.fullmatch(self.consul_token):

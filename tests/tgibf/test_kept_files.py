@@ -101,3 +101,14 @@ def test_a_ledger_may_be_no_file() -> None:
         run = finish(process)
     assert run.code == 0
     assert run.summary["warnings"] == []
+
+
+@pytest.mark.parametrize("option", ["--ledger", "--series"])
+def test_only_its_owner_can_read_it(tmp_path: Path, option: str) -> None:
+    path, before = tmp_path / "file", os.umask(0)
+    try:
+        with Peer() as peer:
+            finish(start(peer.url, "--burst-size=1", "--bursts=1", f"{option}={path}"))
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600

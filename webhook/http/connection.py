@@ -9,7 +9,11 @@ moment. Closing a socket with unread input would reset it and destroy the answer
 
 A connection is never closed while a request may be on its way. Whether because of its age or a
 drain, a kept-alive connection ends with an answer that says `Connection: close`. Without any
-request it ends when it has been idle for `idle_seconds`, or with the drain.
+request it ends when it has been idle for `idle_seconds`, or with the drain. Before its first
+request it ends when that has not begun within `request_seconds`.
+
+At a limit, what is of no use makes room: a silent, idle or lagging connection for a new one, and a
+lagging request for one that does not lag.
 """
 
 import logging
@@ -18,6 +22,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Protocol
 
 from tornado.httputil import HTTPInputError
 
@@ -35,7 +40,23 @@ SLICE_BYTES = 1 << 12  # of input between two looks at those bounds
 REQUESTS_A_TURN = 64  # then other connections get theirs
 UNANSWERED_SECONDS = 60.0  # longer than any request takes
 LINGER_SECONDS = 2.0
+LAG_SECONDS = 1.0  # a request that takes longer may be given up for others, as may a silence
+SPARED_SECONDS = 5.0  # a connection that was of use may be closed for others after such a silence
 DISTANCE_SECONDS = 2.0  # an idle connection is closed so much later: a request may be on its way
+
+
+class Socket(Protocol):
+    """What a connection uses of a socket that never blocks."""
+
+    def fileno(self) -> int: ...
+
+    def recv_into(self, buffer: memoryview, /) -> int: ...
+
+    def send(self, data: bytes | bytearray, /) -> int: ...
+
+    def shutdown(self, how: int, /) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Connection:
@@ -48,7 +69,7 @@ class Connection:
     def __init__(
         self,
         state: ServerState,
-        sock: socket.socket,
+        sock: Socket,
         remote_ip: str,
         take_post: Callable[[PostExchange, bytes], None],
         on_closed: Callable[["Connection"], None],
@@ -64,7 +85,9 @@ class Connection:
         self._exchanges: deque[Exchange] = deque()
         self._unsent = bytearray()
         self._untaken = b""  # input that had no room yet
-        self._held_bytes = 0
+        self.held_bytes = 0
+        """What has come in of a request, and what had no room yet."""
+        self._opened_at = now
         self._retire_at = now + state.limits.connection_age_seconds
         self._quiet_since = now  # last input or output
         self._linger_until = 0.0
@@ -163,10 +186,16 @@ class Connection:
 
     def _hold(self, held: int) -> None:
         """Account for what has come in and is no complete request yet. Raises Problem."""
-        if held != self._held_bytes and not self._closed:
-            self._state.receiving_bytes += held - self._held_bytes
-            self._held_bytes = held
-            if held and self._state.receiving_bytes > self._state.limits.receiving_bytes:
+        if held != self.held_bytes and not self._closed:
+            state = self._state
+            state.receiving_bytes += held - self.held_bytes
+            self.held_bytes = held
+            if not held:
+                state.receiving.discard(self)
+                return
+            state.receiving.add(self)
+            over = state.receiving_bytes > state.limits.receiving_bytes
+            if over and not state.make_room(time.monotonic()):
                 raise unavailable("too many large requests are being received")
 
     def _end(self) -> None:
@@ -323,8 +352,14 @@ class Connection:
             if now - since > allowed:
                 detail = f"the request was not complete after {allowed:g} s"
                 self._refuse(Problem(HTTPStatus.REQUEST_TIMEOUT, detail))
-        elif now - self._quiet_since > self._quiet_allowed():
+        elif now - self._quiet_since > self._quiet_allowed() or self._is_silent(now):
             self.lose()
+
+    def _is_silent(self, now: float) -> bool:
+        """Whether no request has begun, for as long as a whole one may take."""
+        if self._parser.requests or self._exchanges:
+            return False
+        return now - self._opened_at > self._state.limits.request_seconds
 
     def _quiet_allowed(self) -> float:
         """How long the connection may be quiet.
@@ -335,6 +370,48 @@ class Connection:
         if self._exchanges:
             return UNANSWERED_SECONDS
         return self._state.limits.idle_seconds + DISTANCE_SECONDS
+
+    def lags(self, now: float) -> bool:
+        """Whether a request has been coming in for so long that it may be given up for others."""
+        since = self._parser.receiving_since
+        return since is not None and self._reading and now - since >= LAG_SECONDS
+
+    def give_up_request(self) -> None:
+        """Refuse the request that is being received: others want its room."""
+        self._refuse(unavailable("the request lagged, and others wanted its room; send it again"))
+
+    def spared_since(self, now: float) -> tuple[bool, float] | None:
+        """Since when it has not been needed, with whether it had been; None if it is.
+
+        In this order connections give way to new ones.
+        """
+        since, spared = self._quiet_since, LAG_SECONDS
+        was_of_use = False
+        if self._linger_until:
+            since = self._linger_until - LINGER_SECONDS
+        elif self._unsent:
+            pass
+        elif self._parser.receiving_since is not None:
+            if not self._reading:
+                return None
+            since = self._parser.receiving_since
+        elif self._exchanges:
+            return None
+        elif self._parser.requests:
+            was_of_use, spared = True, SPARED_SECONDS
+        else:
+            since = self._opened_at
+        return (was_of_use, since) if now - since >= spared else None
+
+    def give_way(self, now: float) -> bool:
+        """Close at once, for a new connection, if it still is not needed; whether it is closed."""
+        if self._reading:
+            self.readable()  # a request may have come
+        if not self._closed and self.spared_since(now) is not None:
+            if self._parser.receiving_since is not None and not self._stopped:
+                self.give_up_request()
+            self.lose()
+        return self._closed
 
     def _finish(self) -> None:
         """All that was owed is sent: close, politely if the client may still be sending."""
@@ -360,10 +437,12 @@ class Connection:
             return
         self._closed = self._stopped = True
         if self._reading:
+            self._reading = False
             self._state.loop.remove_reader(self._fd)
         if self._writing:
             self._state.loop.remove_writer(self._fd)
-        self._state.receiving_bytes -= self._held_bytes
+        self._state.receiving_bytes -= self.held_bytes
+        self._state.receiving.discard(self)
         self._sock.close()
         self._exchanges.clear()
         self._state.loop.call_soon(self._parser.release)  # it may be parsing right now

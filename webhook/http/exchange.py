@@ -19,6 +19,7 @@ from tornado.httputil import (
 from webhook.events import Event
 from webhook.http.response import connection_header, head
 from webhook.problem import Problem
+from webhook.signature import Claim
 
 
 class Owner(Protocol):
@@ -56,7 +57,12 @@ class Exchange:
 class PostExchange(Exchange):
     """`POST /events`: a submission to the commit path."""
 
-    __slots__ = ("events", "raw_headers", "size", "submitted_at")
+    __slots__ = ("claim", "events", "key", "raw_headers", "size", "submitted_at")
+
+    claim: Claim | None
+    """What it says of its signature, once its head was judged."""
+    key: bytes | None
+    """Its sender and its id, once its signature was."""
 
     raw_headers: Sequence[tuple[bytes, bytes]]
     """The header lines as they came, until the POST is taken; then none."""

@@ -2,6 +2,7 @@
 
 import time
 from http import HTTPStatus
+from typing import NoReturn
 
 import httptools
 from tornado.httputil import HTTPHeaders, HTTPInputError, RequestStartLine
@@ -10,12 +11,25 @@ from webhook.http.contract import Requests
 from webhook.http.exchange import Exchange, PostExchange, TornadoExchange
 from webhook.http.inflate import Inflater
 from webhook.http.limits import HttpLimits
+from webhook.http.origin import check_origin
 from webhook.http.response import CONTINUE
 from webhook.problem import Problem
 
 _LOOKED_AT = frozenset(
-    {b"host", b"content-length", b"expect", b"content-encoding", b"transfer-encoding"}
+    {
+        b"host",
+        b"content-length",
+        b"expect",
+        b"content-encoding",
+        b"transfer-encoding",
+        b"origin",
+        b"sec-fetch-site",
+    }
 )
+HEADERS = 100
+"""Most headers of a request, and as many trailers."""
+LINE_BYTES = 4
+"""Of a header beside its name and value: a colon, a space, and the end of the line."""
 
 
 class EndOfRequests(Exception):  # noqa: N818 - not an error
@@ -37,6 +51,7 @@ class RequestParser:
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
+        self._trailers = 0
         self._body: bytes | bytearray = b""
         self._inflater: Inflater | None = None
         self._progress = 0  # what has come out of the parser so far
@@ -126,7 +141,7 @@ class RequestParser:
         self._url = b""
         self._headers = []
         self._body = b""
-        self._head_bytes = self._pending = 0
+        self._head_bytes = self._pending = self._trailers = 0
         self._inflater = None
 
     def on_url(self, url: bytes) -> None:
@@ -135,12 +150,17 @@ class RequestParser:
         self._check_head(self._head_bytes)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        size = len(name) + len(value)
         self._progress += 1
-        self._head_bytes += size
-        self._check_head(self._head_bytes)
-        if self.exchange is None:  # else it is a trailer, which nobody reads
-            self._headers.append((name, value))
+        self._head_bytes = size = self._head_bytes + len(name) + len(value) + LINE_BYTES
+        if self.exchange is None:
+            headers = self._headers
+            if size > self._limits.header_bytes or len(headers) >= HEADERS:
+                self._refuse_head()
+            headers.append((name, value))
+        else:  # a trailer, which nobody reads
+            self._trailers += 1
+            if size > self._limits.header_bytes or self._trailers > HEADERS:
+                self._refuse_head()
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -160,7 +180,12 @@ class RequestParser:
         exchange = kind(self._connection, version, parser.should_keep_alive())
         self.exchange = exchange
         self._connection.begin(exchange)
-        if self._check_headers(version):
+        waits = self._check_headers(version)
+        if isinstance(exchange, PostExchange):
+            exchange.raw_headers = self._headers  # no copy: the next request gets a new list
+            if self._limits.admit is not None:
+                self._limits.admit(exchange)
+        if waits:
             exchange.output = CONTINUE
             self._connection.flush()
         if isinstance(exchange, TornadoExchange):
@@ -168,8 +193,6 @@ class RequestParser:
                 method.decode(), target.decode("latin-1"), f"HTTP/{version}"
             )
             exchange.headers = self._tornado_headers()
-        else:
-            exchange.raw_headers = self._headers  # no copy: the next request gets a new list
 
     def on_body(self, chunk: bytes) -> None:
         self._progress += 1
@@ -197,7 +220,7 @@ class RequestParser:
     def _check_headers(self, version: str) -> bool:
         """Whether the client waits for 100 Continue. Raises Problem."""
         hosts = 0
-        waits = False
+        waits = from_browser = False
         for name, value in self._headers:
             lower = name.lower()
             if lower not in _LOOKED_AT:
@@ -210,17 +233,22 @@ class RequestParser:
                 waits = version == "1.1" and value.lower() == b"100-continue"
             elif lower == b"content-encoding":
                 self._take_coding(value)
-            elif value.strip().lower() != b"chunked":
-                raise Problem(
-                    HTTPStatus.NOT_IMPLEMENTED,
-                    f"Transfer-Encoding {value.decode('latin-1')!r} is not taken, only chunked; "
-                    "name a body's compression in Content-Encoding",
-                )
+            elif lower == b"transfer-encoding":
+                _check_transfer(value)
+            else:
+                from_browser = True
         if version == "1.1" and hosts != 1:
             raise Problem(
                 HTTPStatus.BAD_REQUEST, f"an HTTP/1.1 request has one Host header, not {hosts}"
             )
+        if from_browser and isinstance(self.exchange, PostExchange):
+            self._check_origin()
         return waits
+
+    def _check_origin(self) -> None:
+        sent = {name.lower(): value.decode("latin-1") for name, value in self._headers}
+        host = sent.get(b"host", "")
+        check_origin(host, sent.get(b"origin"), sent.get(b"sec-fetch-site"), self._limits.hosts)
 
     def _take_coding(self, value: bytes) -> None:
         """Inflate the body; only the body of a POST of events is read here. Raises Problem."""
@@ -230,12 +258,15 @@ class RequestParser:
             self._inflater = Inflater(value, self._limits.body_bytes)
 
     def _check_head(self, size: int) -> None:
-        allowed = self._limits.header_bytes
-        if size > allowed:
-            raise Problem(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                f"request line and headers may have {allowed} bytes together",
-            )
+        if size > self._limits.header_bytes:
+            self._refuse_head()
+
+    def _refuse_head(self) -> NoReturn:
+        raise Problem(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"request line and headers may have {self._limits.header_bytes} bytes together, "
+            f"and be {HEADERS} headers",
+        )
 
     def _check_body(self, size: int) -> None:
         allowed = self._limits.body_bytes
@@ -253,6 +284,15 @@ class RequestParser:
         except HTTPInputError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, f"malformed header: {error}") from None
         return headers
+
+
+def _check_transfer(coding: bytes) -> None:
+    if coding.strip().lower() != b"chunked":
+        raise Problem(
+            HTTPStatus.NOT_IMPLEMENTED,
+            f"Transfer-Encoding {coding.decode('latin-1')!r} is not taken, only chunked; "
+            "name a body's compression in Content-Encoding",
+        )
 
 
 def _path(target: bytes) -> bytes:

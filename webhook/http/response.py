@@ -8,6 +8,14 @@ from tornado.httputil import HTTPHeaders, ResponseStartLine
 
 from webhook.problem import CONTENT_TYPE, Problem
 
+BROWSER_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""With every answer that a browser could show, or another site's page take in."""
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JSON = b"application/json"
 
@@ -49,7 +57,8 @@ class Responses:
         """An error, as problem+json."""
         self._tick()
         status = f"{problem.status.value} {problem.status.phrase}".encode()
-        extra = b"".join(f"{k}: {v}\r\n".encode() for k, v in problem.headers.items())
+        headers = {**BROWSER_HEADERS, **problem.headers}
+        extra = b"".join(f"{k}: {v}\r\n".encode() for k, v in headers.items())
         return self._response(status, CONTENT_TYPE.encode(), extra + connection, problem.body())
 
     def _tick(self) -> None:

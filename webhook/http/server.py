@@ -1,7 +1,7 @@
 """Accepts connections, as many as the open-files limit allows, and watches over them.
 
 Beyond the limit nothing is refused and nothing fails: new connections wait in the kernel's backlog
-until others are closed.
+until others are closed. Silent, idle and lagging connections are closed for them.
 """
 
 import asyncio
@@ -9,8 +9,11 @@ import errno
 import logging
 import resource
 import socket
+import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from pathlib import Path
 
 from tornado.httputil import HTTPServerConnectionDelegate
@@ -19,11 +22,14 @@ from webhook.http.connection import Connection
 from webhook.http.contract import ServerState
 from webhook.http.exchange import Owner, PostExchange
 from webhook.http.limits import HttpLimits
+from webhook.http.notice import Notice
+from webhook.http.tls import TlsConnection
 from webhook.problem import Problem
 
 log = logging.getLogger(__name__)
 
 ACCEPTS_PER_TURN = 512  # then those already accepted get their turn
+HANDSHAKES_PER_TURN = 32  # the same for TLS, where each takes a quarter of a millisecond
 RESERVED_FILES = 64  # what is not a connection: the store's files, the log, the event loop
 SWEEP_SECONDS = 0.5
 DRAIN_QUIET_SECONDS = 0.25  # without a new connection: nobody sends here any more
@@ -60,7 +66,10 @@ class HttpServer:
         take_post: Callable[[PostExchange, bytes], None],
         limits: HttpLimits,
         max_connections: int,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self.tls = tls
+        """For those who connect from now on; None for plain HTTP."""
         self.max_connections = max_connections
         self.connections: set[Connection] = set()
         self.accepted = 0
@@ -70,6 +79,14 @@ class HttpServer:
         self._listener: socket.socket
         self._accepting = False
         self._exhausted = False
+        self._spare: deque[Connection] = deque()
+        """Who may give way to new ones; looked for only at the limit."""
+        self._notice = Notice(
+            log,
+            "%d connections are open, which is as many as may be (WEBHOOK_MAX_CONNECTIONS, or the "
+            "open-files limit): new ones wait, and those that are silent, idle or lag are closed "
+            "for them",
+        )
         self._sweeper: asyncio.Task[None]
 
     @property
@@ -86,6 +103,16 @@ class HttpServer:
     def refused(self) -> dict[int, int]:
         """Requests refused before they were complete, by HTTP status."""
         return self._state.refused
+
+    @property
+    def gave_way(self) -> dict[str, int]:
+        """Requests and connections given up for others, by the limit that was reached."""
+        return self._state.gave_way
+
+    @property
+    def failed_handshakes(self) -> int:
+        """Of TLS."""
+        return self._state.failed_handshakes
 
     @property
     def receiving_bytes(self) -> int:
@@ -174,7 +201,7 @@ class HttpServer:
         if (
             self._listener.fileno() >= 0
             and not self._accepting
-            and len(self.connections) < self.max_connections
+            and (len(self.connections) < self.max_connections or self._spare)
         ):
             self._accepting = True
             self.loop.add_reader(self._listener.fileno(), self._accept)
@@ -185,9 +212,13 @@ class HttpServer:
             self.loop.remove_reader(self._listener.fileno())
 
     def _accept(self) -> None:
-        for _ in range(ACCEPTS_PER_TURN):
+        """Take in who waits; at the limit one a turn: of one alone it is known that it does."""
+        for number in range(ACCEPTS_PER_TURN if self.tls is None else HANDSHAKES_PER_TURN):
             if len(self.connections) >= self.max_connections:
-                return self._pause_accepting()
+                if number and self._spare:
+                    return None
+                if not self._make_room():
+                    return self._pause_accepting()
             try:
                 sock, address = self._listener.accept()
             except (BlockingIOError, InterruptedError):
@@ -202,10 +233,39 @@ class HttpServer:
             self._exhausted = False
             sock.setblocking(False)
             self.accepted += 1
-            connection = Connection(self._state, sock, address[0], self._take_post, self._on_closed)
-            self.connections.add(connection)
-            connection.readable()  # the request is often here already
+            connection = self._connection(sock, address[0])
+            if connection is not None:
+                self.connections.add(connection)
+                connection.readable()  # the request is often here already
         return None
+
+    def _connection(self, sock: socket.socket, remote_ip: str) -> Connection | None:
+        """None for one that is gone already."""
+        given = (self._state, sock, remote_ip, self._take_post, self._on_closed)
+        if self.tls is None:
+            return Connection(*given)
+        try:
+            return TlsConnection(*given, self.tls)
+        except OSError:
+            sock.close()
+            return None
+
+    def _make_room(self) -> bool:
+        """Close a connection that is not needed; whether there was one."""
+        now = time.monotonic()
+        self._notice.say(now, self.max_connections)
+        while self._spare and not self.draining:
+            if self._spare.popleft().give_way(now):
+                self._state.gave_way["connections"] += 1
+                return True
+        return False
+
+    def _look_for_spare(self, now: float) -> None:
+        """Who may give way at the limit, those who were never of use first, then the idlest."""
+        self._spare.clear()
+        if len(self.connections) >= self.max_connections and not self.draining:
+            found = [(since, one) for one in self.connections if (since := one.spared_since(now))]
+            self._spare.extend(one for _, one in sorted(found, key=itemgetter(0)))
 
     async def _sweep(self) -> None:
         while True:
@@ -213,4 +273,5 @@ class HttpServer:
             now = time.monotonic()
             for connection in list(self.connections):
                 connection.check(now)
+            self._look_for_spare(now)
             self._accept_more()

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.receiver import EVENT, Receiver
 from tests.support.rows import query, rows
+from webhook.app import PAGE_POLICY
 
 PROBLEM = "application/problem+json"
 
@@ -155,7 +156,7 @@ def test_the_page_and_its_files(receiver: Receiver) -> None:
     page = receiver.get("/")
     assert page.status == 200
     assert page.headers["Content-Type"].startswith("text/html")
-    assert page.headers["Content-Security-Policy"] == "default-src 'self'"
+    assert page.headers["Content-Security-Policy"] == PAGE_POLICY
     names = re.findall(rb'(?:src|href)="(page/[^"]+)"', page.body)
     assert len(names) == 3
     for name in names:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from hypothesis import strategies as st
 
 from webhook.http.limits import HttpLimits
+from webhook.http.parser import HEADERS
 
 HEADER_BYTES = 600
 BODY_BYTES = 500
@@ -156,6 +157,10 @@ REFUSED = [
     _post(HOST, *[b"A%d: %b" % (i, b"a" * 50) for i in range(12)], status=431),
     Request(b"GET /" + b"a" * HEADER_BYTES + b" HTTP/1.1\r\nHost: test\r\n\r\n", status=431),
     _post(HOST, CHUNKED, body=b"0\r\n" + b"a: b\r\n" * HEADER_BYTES + b"\r\n", status=431),
+    _post(HOST, *[b"a:"] * HEADERS, status=431),
+    _post(HOST, CHUNKED, body=b"0\r\n" + b"a:\r\n" * (HEADERS + 1) + b"\r\n", status=431),
+    _post(HOST, b"Origin: http://other", b"Content-Length: 2", body=b"{}", status=403),
+    _post(HOST, b"Sec-Fetch-Site: cross-site", b"Content-Length: 2", status=403),
     _post(HOST, b"Transfer-Encoding: gzip, chunked", status=501),
     _post(HOST, b"Content-Encoding: br", b"Content-Length: 2", body=b"{}", status=415),
     _post(HOST, b"Content-Encoding: gzip", b"Content-Length: 2", body=b"{}", status=400),

@@ -156,8 +156,6 @@ def test_a_quiet_connection_is_closed_when_it_has_been_idle_and_not_for_its_age(
         client.send(GET)
         await closed_within(client, IDLE, IDLE + SWEEP)
         assert statuses(client) == [200, 200]
-        fresh = service.connect()
-        await closed_within(fresh, IDLE, IDLE + 2 * SWEEP)
 
     serve(test, replace(LIMITS, connection_age_seconds=1e6))
 
@@ -223,12 +221,30 @@ def test_who_waits_for_an_answer_is_not_told_to_be_late_nor_closed_as_idle() -> 
 def test_who_asks_after_a_long_silence_has_the_whole_time_again() -> None:
     async def test(service: Service) -> None:
         client = service.connect()
+        client.send(GET)
         await asyncio.sleep(IDLE - 1)
         client.send(EVENT)
         await asyncio.sleep(UNANSWERED_SECONDS)
-        assert statuses(client) == [200]
+        assert statuses(client) == [200, 200]
 
-    serve(test, AGELESS, [UNANSWERED_SECONDS - 1])
+    serve(test, AGELESS, [UNANSWERED_SECONDS - 1, 0.0])
+
+
+@pytest.mark.parametrize("begin", [b"", b"\r\n"])
+def test_a_connection_that_asks_nothing_is_closed_when_a_request_would_be_late(
+    begin: bytes,
+) -> None:
+    async def test(service: Service) -> None:
+        client = service.connect()
+        for _ in range(20):
+            client.send(begin)
+            await asyncio.sleep(REQUEST / 20 - 1e-3)
+        assert not client.ended
+        await asyncio.sleep(2 * SWEEP)
+        assert client.socket.closed
+        assert client.received == b""
+
+    serve(test, LIMITS)
 
 
 @pytest.mark.parametrize("rest", [b"", CUT_OFF, EVENT * 100 + CUT_OFF])

@@ -27,7 +27,7 @@ from tests.webhook.rules.http_requests import (
 )
 from webhook.http.connection import Connection
 from webhook.http.exchange import Exchange, PostExchange, TornadoExchange
-from webhook.http.parser import EndOfRequests, RequestParser
+from webhook.http.parser import HEADERS, EndOfRequests, RequestParser
 from webhook.problem import Problem
 
 Entry = tuple[Any, ...]
@@ -156,15 +156,15 @@ def test_a_connection_that_has_stopped_finds_no_request_more(
 
 
 def head(part: str, size: int) -> bytes:
-    """A head whose target, names and values have `size` bytes together."""
+    """A head whose target and headers have `size` bytes together, each with the end of its line."""
     if part == "target":
-        return b"GET /%b HTTP/1.1\r\nHost: test\r\n\r\n" % (b"a" * (size - 9))
+        return b"GET /%b HTTP/1.1\r\nHost: test\r\n\r\n" % (b"a" * (size - 13))
     if part == "name":
-        return b"GET / HTTP/1.1\r\nHost: test\r\n%b: b\r\n\r\n" % (b"a" * (size - 10))
+        return b"GET / HTTP/1.1\r\nHost: test\r\n%b: b\r\n\r\n" % (b"a" * (size - 18))
     if part == "value":
-        return b"GET / HTTP/1.1\r\nHost: test\r\na: %b\r\n\r\n" % (b"b" * (size - 10))
-    lines = b"a: b\r\n" * ((size - 9) // 2)
-    return b"GET /%b HTTP/1.1\r\nHost: test\r\n%b\r\n" % (b"a" * ((size - 9) % 2), lines)
+        return b"GET / HTTP/1.1\r\nHost: test\r\na: %b\r\n\r\n" % (b"b" * (size - 18))
+    lines = b"a: b\r\n" * ((size - 13) // 6)
+    return b"GET /%b HTTP/1.1\r\nHost: test\r\n%b\r\n" % (b"a" * ((size - 13) % 6), lines)
 
 
 @given(st.sampled_from(["target", "name", "value", "many"]), st.integers(1, 30), CUTS)
@@ -176,10 +176,20 @@ def test_a_head_past_the_limit_is_refused_and_one_within_it_is_not(
     assert found([head(part, HEADER_BYTES)])[-1][0] == "is complete"
     past = Stream([Request(head(part, HEADER_BYTES + more))], cuts, b"")
     assert found(past.pieces())[-1][0] == 431
-    between = 100 if part != "many" else HEADER_BYTES * 2 // 3
-    within = Stream([Request(head(part, HEADER_BYTES - between - more))], cuts, b"")
+    within = Stream([Request(head(part, HEADER_BYTES - 100 - more))], cuts, b"")
     assert len(within.raw) <= HEADER_BYTES
     assert found(within.pieces())[-1][0] == "is complete"
+
+
+@pytest.mark.parametrize("kind", ["headers", "trailers"])
+def test_a_flood_of_headers_is_refused_at_their_number(kind: str) -> None:
+    """Each costs time, however short it is."""
+    begin = b"POST /events HTTP/1.1\r\nHost: test\r\n"
+    if kind == "trailers":
+        begin += b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
+    most = HEADERS - (kind == "headers")
+    assert found([begin, b"a:\r\n" * most, b"\r\n"])[-1][0] == "is complete"
+    assert found([begin, b"a:\r\n" * (most + 1), b"\r\n"])[-1][0] == 431
 
 
 def test_the_limit_is_for_each_head() -> None:

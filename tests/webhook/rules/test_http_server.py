@@ -144,6 +144,7 @@ def test_who_comes_during_a_drain_is_served_and_told_to_close() -> None:
 def test_a_drain_ends_in_time_whatever_is_still_open() -> None:
     async def test(service: Service) -> None:
         quiet = service.connect()
+        quiet.send(EVENT)
         await asyncio.sleep(1)
         began = service.loop.time()
         await service.http.drain(10)

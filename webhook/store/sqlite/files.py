@@ -6,6 +6,8 @@ files that it has opened, by their inodes, whatever happens to their names: whoe
 or replaces one takes it away from everybody but the process that has it open.
 """
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +15,27 @@ LOCK = ".lock"
 WAL = "-wal"
 SHM = "-shm"
 SUFFIXES = ("", WAL, SHM)
+PRIVATE = 0o600
+"""Events hold phone numbers: whoever else has an account on the machine can't read them."""
 
 
 def beside(path: Path, suffix: str) -> Path:
     """The file of the store at `path` that ends so."""
     return path.with_name(path.name + suffix)
+
+
+def provide(path: Path) -> None:
+    """Make an empty file where there is none; what SQLite makes beside it takes its mode.
+
+    Raises OSError.
+    """
+    if not path.exists():
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
+
+
+def is_private(path: Path) -> bool:
+    """Whether others than the owner and his group can neither read nor write it."""
+    return not stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXO
 
 
 def has_log(path: Path) -> bool:

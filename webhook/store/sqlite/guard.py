@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from webhook.store.sqlite.files import OpenFiles
+from webhook.store.sqlite.files import OpenFiles, provide
 from webhook.store.sqlite.index import Index
 from webhook.store.sqlite.lock import Lock, Note
 from webhook.store.sqlite.overwritten import Watch
@@ -47,7 +47,12 @@ class Guard:
         self._looking = threading.Lock()  # who writes and who reads look, open and close
 
     def open(self, mode: str) -> sqlite3.Connection:
-        """A connection; only the start, with mode rwc, may create the file."""
+        """A connection; only the start, with mode rwc, may create the file.
+
+        Raises OSError and sqlite3.Error.
+        """
+        if mode == "rwc":
+            provide(self.path)
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         with self._looking:
             db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)

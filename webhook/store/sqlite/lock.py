@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from webhook.store.contract import StartError
-from webhook.store.sqlite.files import LOCK, beside
+from webhook.store.sqlite.files import LOCK, PRIVATE, beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Lock:
         """What the receiver that last had the store open has noted of it. Raises StartError."""
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            lock = os.open(beside(self._path, LOCK), flags, 0o644)
+            lock = os.open(beside(self._path, LOCK), flags, PRIVATE)
         except OSError as error:
             raise StartError(
                 f"can't write in {self._path.absolute().parent}: {error.strerror}; create the "

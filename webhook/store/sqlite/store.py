@@ -1,6 +1,7 @@
 """The store as the receiver uses it: all its parts, and the threads that they run on."""
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from webhook.events import Event
 from webhook.store.contract import Gauge, StartError
 from webhook.store.sqlite.advice import advice
 from webhook.store.sqlite.expiry import Expiry
-from webhook.store.sqlite.files import WAL, beside, has_log, inode
+from webhook.store.sqlite.files import WAL, beside, has_log, inode, is_private
 from webhook.store.sqlite.guard import Guard
 from webhook.store.sqlite.header import check_header, counter
 from webhook.store.sqlite.lock import Lock, Note
@@ -22,6 +23,8 @@ from webhook.store.sqlite.orphan import orphaned_log
 from webhook.store.sqlite.reader import Reader
 from webhook.store.sqlite.schema import DamagedError
 from webhook.store.sqlite.writer import Writer
+
+log = logging.getLogger(__package__)
 
 EXPIRY_INTERVAL_SECONDS = 1.0
 
@@ -127,6 +130,8 @@ class SqliteStore:
             self._writer.start()
             self._reader.start()
             self._guard.begin()
+            if not is_private(path):
+                log.warning("other users of this machine can read %s; chmod o= %s*", path, path)
         except (OSError, sqlite3.Error, DamagedError) as error:
             self._reader.close()
             self._end()
