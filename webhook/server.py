@@ -19,6 +19,7 @@ from webhook.http.exchange import PostExchange
 from webhook.http.limits import HttpLimits
 from webhook.http.server import RESERVED_FILES, HttpServer, raise_open_files_limit
 from webhook.intake import Intake
+from webhook.lag import LoopLag
 from webhook.metrics import AnswerTimes, ReceiverCollector, StoreCollector, WriteTimes, new_registry
 from webhook.problem import Problem
 from webhook.rate import RecentRate
@@ -46,6 +47,7 @@ class Receiver:
         counter = WindowCounter(store, clock, settings.window_seconds)
         self._answers = AnswerTimes()
         self._rate = RecentRate()
+        self._lag = LoopLag()
         self._address = ("", 0)
         self._allocations = self._open_allocations()
         self._services = Services(
@@ -87,7 +89,9 @@ class Receiver:
             self._max_connections(),
         )
         registry.register(
-            ReceiverCollector(self._intake, counter, self._http, clock, self._answers)
+            ReceiverCollector(
+                self._intake, counter, self._http, clock, self._answers, self._lag, settings
+            )
         )
         if isinstance(store, Gauged):
             registry.register(StoreCollector(store))
@@ -97,12 +101,14 @@ class Receiver:
         self._hear_stop()
         self._refuse_large_bodies()
         await self._open_store()
+        watch = asyncio.create_task(self._lag.watch())
         try:
             self._intake.commit.start()
             self._listen()
             await self._serve()
             await self._drain()
         finally:
+            watch.cancel()
             if self._allocations is not None:
                 await self._allocations.close()
             await self._store.close()

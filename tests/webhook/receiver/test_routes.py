@@ -149,6 +149,11 @@ def test_health_ready_and_metrics(receiver: Receiver) -> None:
     assert receiver.metric('webhook_invalid_posts_total{status="400"}') == 1
     assert receiver.metric("webhook_answer_seconds_count") == 1
     assert receiver.metric("webhook_held_events") == 0
+    assert receiver.metric("webhook_most_held_events") == 3
+    assert receiver.metric("webhook_busiest_second_events") == 3
+    assert receiver.metric("webhook_max_held_events") == 50_000
+    assert receiver.metric("webhook_max_events_per_second") == 0
+    assert 0 <= receiver.metric("webhook_loop_lag_seconds") < 5
 
 
 def test_the_page_and_its_files(receiver: Receiver) -> None:
