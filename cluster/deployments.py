@@ -64,7 +64,7 @@ def deployment_of(found: Mapping[str, Any]) -> Deployment:
     return Deployment(
         found["ID"],
         found["Status"],
-        found["StatusDescription"],
+        found["StatusDescription"].partition(" - ")[0],  # then: what it goes back to, or not
         found["JobVersion"],
         sum(group["PlacedAllocs"] for group in found["TaskGroups"].values()),
         found["CreateTime"] / 1e9,

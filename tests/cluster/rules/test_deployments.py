@@ -40,3 +40,8 @@ def test_what_is_over_does_not_wait(status: str) -> None:
     assert not one.goes_on
     assert not one.waits_for_ever(CREATED_AT + 10_000)
     assert one.failed == (status == "failed")
+
+
+def test_why_it_failed_is_told_without_what_nomad_did_then() -> None:
+    said = "Failed due to progress deadline - not rolling back to stable job version 22 as current"
+    assert deployment(StatusDescription=said).why == "Failed due to progress deadline"
