@@ -2,7 +2,8 @@
 
 Python: ruff (lint and format) and mypy --strict. Shell: shellcheck. Dockerfiles: hadolint. YAML:
 yamllint. HCL and jobs: they can be parsed, and `nomad fmt` would change nothing, where Nomad is
-among the programs of the cache (`scripts/binaries get nomad`).
+among the programs of the cache (`scripts/binaries get nomad`). Prometheus' rules: `promtool check
+rules`, and `promtool test rules` with prometheus/tests, where PATH has promtool.
 
 Which files are checked follows from the repository: no list is kept.
 """
@@ -39,6 +40,7 @@ def main() -> int:
         [python, "-m", "commands.hcl", *having(files, is_hcl)],
         *shell_and_docker(files),
         *nomad_format(files, fix=fix),
+        *prometheus_rules(files),
     ]
     codes = [run(check) for check in checks]
     return max(codes)
@@ -87,6 +89,14 @@ def is_dockerfile(path: Path) -> bool:
     return path.name == "Dockerfile"
 
 
+def is_rules(path: Path) -> bool:
+    return path.parent == ROOT / "prometheus" / "rules"
+
+
+def is_test_of_rules(path: Path) -> bool:
+    return path.parent == ROOT / "prometheus" / "tests"
+
+
 def having(files: list[Path], trait: Callable[[Path], bool]) -> list[str]:
     """Their names, from the root of the repository."""
     return [str(path.relative_to(ROOT)) for path in files if trait(path)]
@@ -114,3 +124,15 @@ def nomad_format(files: list[Path], *, fix: bool) -> list[list[str]]:
         say("left out: nomad fmt; scripts/binaries get nomad")
         return []
     return [[str(program), "fmt", *([] if fix else ["-check"]), *having(files, is_hcl)]]
+
+
+def prometheus_rules(files: list[Path]) -> list[list[str]]:
+    """Of Debian's package, which can be unpacked without being installed."""
+    program = shutil.which("promtool")
+    if program is None:
+        say("left out: promtool; apt-get download prometheus, dpkg-deb -x it, add it to PATH")
+        return []
+    return [
+        [program, "check", "rules", *having(files, is_rules)],
+        [program, "test", "rules", *having(files, is_test_of_rules)],
+    ]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.receiver import EVENT, Receiver
 from tests.support.rows import query, rows
+from tools.root import ROOT
 
 PROBLEM = "application/problem+json"
 
@@ -154,6 +155,15 @@ def test_health_ready_and_metrics(receiver: Receiver) -> None:
     assert receiver.metric("webhook_max_held_events") == 50_000
     assert receiver.metric("webhook_max_events_per_second") == 0
     assert 0 <= receiver.metric("webhook_loop_lag_seconds") < 5
+
+
+def test_prometheus_rules_go_by_what_is_shown(receiver: Receiver) -> None:
+    receiver.post_many(1)
+    shown = receiver.get("/metrics").body.decode()
+    rules = "".join(file.read_text() for file in (ROOT / "prometheus" / "rules").glob("*.yml"))
+    names = set(re.findall(r"\b(webhook_\w+)", rules))
+    assert len(names) >= 8
+    assert [name for name in sorted(names) if f"\n{name}" not in shown] == []
 
 
 def test_the_page_and_its_files(receiver: Receiver) -> None:
