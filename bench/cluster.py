@@ -191,7 +191,7 @@ class Results:
         return table([*header, "errors"], rows)
 
     def cpu(self, load: Load) -> str:
-        """Microseconds of CPU an event, by kind of process."""
+        """Microseconds of CPU per event, by kind of process."""
         kinds = [kind for kind in KINDS.values() if kind != "wrk"]
         rows = []
         for count in COUNTS:
@@ -252,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for load in LOADS:
         print(f"\nEvents/s, {load.name}\n\n{results.throughput(load)}")
-        print(f"\nCPU time in us an event, {load.name}\n\n{results.cpu(load)}")
+        print(f"\nCPU time in us per event, {load.name}\n\n{results.cpu(load)}")
     return 0
 
 

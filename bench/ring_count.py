@@ -113,8 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     rows.append([*cells, f"{reads:.1f}", f"{together:.1f}"])
                     print(", ".join(rows[-1]), file=sys.stderr)
     print(f"GET /events/count, median (range) of {options.rounds} rounds; {conditions()}\n")
-    header = ["lanes", "events in the window", "p50 ms", "p99 ms", "reads a GET"]
-    print(table([*header, f"reads a GET, {TOGETHER} at once"], rows))
+    header = ["lanes", "events in the window", "p50 ms", "p99 ms", "reads per GET"]
+    print(table([*header, f"reads per GET, {TOGETHER} at once"], rows))
     return 0
 
 

@@ -264,7 +264,7 @@ def describe(run: Run) -> str:
     """A run in a line."""
     return (
         f"{run.per_second:,.0f} events/s, p99 {run.p99_ms:,.1f} ms, "
-        f"CPU {run.receiver_us:,.0f} + {run.ring_us:,.0f} us an event, {run.errors:,} errors"
+        f"CPU {run.receiver_us:,.0f} + {run.ring_us:,.0f} us per event, {run.errors:,} errors"
     )
 
 
@@ -301,7 +301,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{options.seconds} s; {conditions()}\n"
     )
     print(f"Durable events/s\n\n{results.throughput()}\n")
-    print(f"CPU time in us an event\n\n{results.cpu()}\n")
+    print(f"CPU time in us per event\n\n{results.cpu()}\n")
     print(f"Latency at {STEADY}, from when an event was due\n\n{results.latency()}")
     for note in notes:
         print(f"\n{note}")

@@ -1,7 +1,7 @@
 """How many allocations, nodes, disk and memory a rate of events needs.
 
-Arithmetic on measured constants, which capacity/constants.toml has with the command that measures
-each. What it means, and an example: docs/capacity.md.
+The arithmetic uses measured constants; capacity/constants.toml has each with the command that
+measures it. docs/capacity.md explains the output, with an example.
 """
 
 import argparse
@@ -22,18 +22,22 @@ def main() -> int:
         "--events-per-second",
         type=number(0.001, 1e9),
         metavar="N",
-        help="on average, day and night",
+        help="the average rate, day and night",
     )
     wish.add_argument(
-        "--growth", action="store_true", help="what changes from 1 allocation to 1,000, as a table"
+        "--growth",
+        action="store_true",
+        help="print a table of what changes from 1 allocation to 1,000",
     )
-    wish.add_argument("--constants", action="store_true", help="what was measured, as a table")
+    wish.add_argument(
+        "--constants", action="store_true", help="print a table of the measured constants"
+    )
     parser.add_argument(
         "--peak-factor",
         type=number(1, 1e6),
         default=1,
         metavar="F",
-        help="how many times as many come at the peak (default 1)",
+        help="the peak rate as a multiple of the average (default 1)",
     )
     parser.add_argument(
         "--retention-days",
@@ -47,31 +51,31 @@ def main() -> int:
         type=Connections,
         choices=list(Connections),
         default=Connections.NEW,
-        help="a new one for each event, as TGIBF's bursts have it (default), or kept alive",
+        help="a new one per event, as in TGIBF's bursts (default), or kept alive",
     )
     parser.add_argument(
-        "--cores", type=whole(1), default=4, metavar="N", help="of a node (default 4)"
+        "--cores", type=whole(1), default=4, metavar="N", help="cores per node (default 4)"
     )
     parser.add_argument(
         "--disk",
         type=number(1, 1e6),
         default=500,
         metavar="GB",
-        help="of a node, for Cassandra (default 500)",
+        help="disk per node, for Cassandra (default 500)",
     )
     parser.add_argument(
         "--busy",
         type=number(0.05, 1),
         default=0.6,
         metavar="PART",
-        help="of a core, at the peak, with one node dead (default 0.6)",
+        help="how busy a core may be, at the peak, with one node dead (default 0.6)",
     )
     parser.add_argument(
         "--filled",
         type=number(0.05, 1),
         default=0.5,
         metavar="PART",
-        help="of a disk; compaction needs the rest (default 0.5)",
+        help="how full a disk may be; compaction needs the rest (default 0.5)",
     )
     given = parser.parse_args()
     if given.constants:

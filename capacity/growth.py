@@ -1,7 +1,7 @@
-"""What changes from one allocation to a thousand, and what the design stops at. Pure arithmetic.
+"""What changes from one allocation to a thousand, and where the design stops. Pure arithmetic.
 
-The reads of a count grow with the lanes that have written lately; between one lane and sixteen they
-were measured, and a line through the two goes on from there.
+The reads per count grow with the number of lanes that have written lately. They were measured for
+one lane and for sixteen, and are extrapolated linearly from there.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from capacity.constants import Constants
 from capacity.sizing import Connections, costs_of
 
 LANES = 2
-"""Of an allocation: the setting's default."""
+"""Per allocation: the setting's default."""
 STEPS = (1, 10, 100, 1000)
 
 
@@ -22,7 +22,7 @@ class Step:
     allocations: int
     events_per_second: float
     cores: float
-    """All over, busy whole."""
+    """In total, each fully busy."""
     lanes: int
     reads_a_get: float
     get_ms: float
@@ -35,7 +35,7 @@ class Step:
 def growth(
     constants: Constants, busy: float, connections: Connections, steps: Sequence[int] = STEPS
 ) -> list[Step]:
-    """Each step with its figures; `busy` is the part of a core that an allocation uses."""
+    """Each step with its figures; `busy` is the fraction of a core that an allocation uses."""
     costs = costs_of(connections, constants)
     found = []
     for allocations in steps:

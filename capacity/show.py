@@ -13,17 +13,21 @@ HOW = {
 
 
 def sizing(need: Need, found: Sizing) -> str:
-    """What a need takes, and why."""
+    """The text of a sizing: what a need takes, and why."""
     takes = f"{found.allocation_events_per_second:,.0f} events/s"
     cores = need.cores * found.nodes
     by = f"for the CPU {found.nodes_for_cpu:,}, for the disks {found.nodes_for_disk:,}"
-    disk = f"{_gb(found.disk_bytes_a_day)} a day on all nodes, {REPLICAS} replicas"
+    disk = f"{_gb(found.disk_bytes_a_day)} per day on all nodes, {REPLICAS} replicas"
     rows = [
         ("allocations", f"{found.allocations:,}", f"each takes {takes}; one node's may be missing"),
         ("nodes", f"{found.nodes:,}", f"{by}; each runs a part of everything"),
         ("CPU", f"{found.cores_used:,.1f} cores", f"at the peak; there are {cores:,}"),
-        ("disk", f"{_gb(found.disk_bytes / found.nodes)} a node", f"{disk}; {_days(need, found)}"),
-        ("memory", f"{found.memory_mb / 1000:,.1f} GB a node", "as the job files set it aside"),
+        (
+            "disk",
+            f"{_gb(found.disk_bytes / found.nodes)} per node",
+            f"{disk}; {_days(need, found)}",
+        ),
+        ("memory", f"{found.memory_mb / 1000:,.1f} GB per node", "as the job files reserve it"),
         ("first limit", found.first_limit, ""),
     ]
     rates = f"{need.events_per_second:,g} events/s, {need.peak:,g} at the peak"
@@ -45,12 +49,12 @@ def growth(steps: Sequence[Step]) -> str:
     header = [
         "allocations",
         "events/s",
-        "cores, all over",
+        "cores in total",
         "lanes",
-        "reads a GET",
-        "ms a GET",
+        "reads per GET",
+        "ms per GET",
         "reads/s",
-        "partitions a minute",
+        "partitions per minute",
     ]
     rows = [
         [

@@ -58,21 +58,21 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """What it takes."""
+    """What a need takes."""
 
     allocations: int
     allocation_events_per_second: float
-    """What one of them may take."""
+    """What one allocation may take."""
     cores_used: float
-    """At the peak, all over."""
+    """At the peak, on all nodes."""
     nodes_for_cpu: int
     nodes_for_disk: int
     disk_bytes_a_day: float
-    """All over, replicas included."""
+    """On all nodes, replicas included."""
     disk_bytes: float
-    """All over, at the end of the retention."""
+    """On all nodes, at the end of the retention."""
     memory_mb: int
-    """Of a node, with the allocations of a dead one."""
+    """Per node, with the allocations of a dead one."""
 
     @property
     def nodes(self) -> int:
@@ -87,7 +87,7 @@ class Sizing:
 
 
 def size(need: Need, constants: Constants) -> Sizing:
-    """The least that carries the need."""
+    """The smallest size that carries the need."""
     costs = costs_of(need.connections, constants)
     cores_used = need.peak * costs.all / 1e6
     a_day = need.events_per_second * DAY_SECONDS * constants.disk_bytes * REPLICAS
@@ -111,12 +111,12 @@ def size(need: Need, constants: Constants) -> Sizing:
 
 
 def costs_of(connections: Connections, constants: Constants) -> Costs:
-    """What an event costs that comes this way."""
+    """What an event costs on such a connection."""
     return constants.new if connections is Connections.NEW else constants.kept_alive
 
 
 def _with_one_node_dead(needed: float, nodes: int) -> int:
-    """So many allocations that `needed` are left when the node with the most of them dies.
+    """The number of allocations of which `needed` are left when the node with most of them dies.
 
     Nomad places those of a dead node elsewhere, but not at once.
     """

@@ -1,7 +1,7 @@
 """A Vagrant box of our own, for libvirt: Debian 12 with Java and Python in it.
 
 With it `vagrant up` needs no network at all. It is made as root on Debian (amd64), in some minutes,
-and kept in the cache (400 MB):
+and kept in the cache (430 MB):
 
     scripts/box add
     TERACOMPRA_BOX=teracompra/node vagrant up --provider=libvirt

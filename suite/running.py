@@ -15,7 +15,16 @@ from pathlib import Path
 from suite.plan import PLAN_OPTION, STAGE_OPTION, Plan
 from suite.preparation import Preparation
 from suite.results import Results, read_results
-from suite.stages import STAGES, SUITES, Stage, Suite, clock, missing_commands, on_other_python
+from suite.stages import (
+    EVERY,
+    STAGES,
+    SUITES,
+    Stage,
+    Suite,
+    clock,
+    missing_commands,
+    on_other_python,
+)
 from tools.debian import can_install
 from tools.root import ROOT
 from tools.say import say
@@ -85,9 +94,11 @@ def _stages(suites: Sequence[Suite], plan: Plan, arguments: Sequence[str]) -> li
     """
     wanted = {name for suite in suites for name in suite.stages}
     stages = [stage for stage in STAGES if stage.name in wanted and plan.tests.get(stage.name)]
-    if not any(suite.other_pythons for suite in suites) or _names_files(arguments):
+    which = {suite.other_pythons for suite in suites}
+    if not any(which) or _names_files(arguments):
         return stages
-    repeated = [on_other_python(*found) for found in other_pythons().items()]
+    pythons = [*other_pythons().items()]  # the newest comes last
+    repeated = [on_other_python(*one) for one in (pythons if EVERY in which else pythons[-1:])]
     repeated = [one for one in repeated if all(plan.tests.get(name) for name in one.tests)]
     return sorted([*stages, *repeated], key=lambda stage: bool(stage.servers))
 

@@ -161,6 +161,7 @@ STAGES = (
 )
 BY_NAME = {stage.name: stage for stage in STAGES}
 REPEATED = ("unit", "receiver")
+NEWEST, EVERY = "newest", "every"
 
 
 def on_other_python(version: str, interpreter: str) -> Stage:
@@ -184,22 +185,22 @@ class Suite:
     meaning: str
     stages: tuple[str, ...]
     arguments: tuple[str, ...] = ()
-    other_pythons: bool = False
-    """Whether the quick tests are run again with every other supported Python that is here."""
+    other_pythons: str = ""
+    """With which other supported Pythons that are here the quick tests are run again."""
 
 
 SUITES = {
     "all": Suite(
         "everything, each kind of fault once (the default)",
         tuple(stage.name for stage in STAGES if not stage.alone),
-        other_pythons=True,
+        other_pythons=NEWEST,
     ),
     "quick": Suite(
         "what needs neither root nor a server: unit, receiver, scripts",
         ("unit", "receiver", "scripts"),
     ),
     "pythons": Suite(
-        "unit and receiver with every supported Python that is here", REPEATED, other_pythons=True
+        "unit and receiver with every supported Python that is here", REPEATED, other_pythons=EVERY
     ),
     "faults": Suite(
         "the faults at length: 20 kills of a receiver, each fault of a ring 5 times, each way to "

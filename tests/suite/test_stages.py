@@ -185,7 +185,7 @@ def test_a_run_that_is_ended_leaves_nothing_behind(
             run.send_signal(number)
         run.communicate(timeout=60)
     assert run.returncode == {signal.SIGTERM: 128 + number, signal.SIGINT: 2}[number]
-    assert not processes_with(f"sleep {mark}")
+    wait_for(lambda: not processes_with(f"sleep {mark}"), "the end of the test's process", 10)
 
 
 def test_what_a_failed_test_leaves_open_is_no_fault_of_another(checkout: Checkout) -> None:

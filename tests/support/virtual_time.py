@@ -61,11 +61,14 @@ class _Selector(selectors.SelectSelector):
         self._clock = clock
         self._ready = ready
         self._turns = 0
+        self._keys = self.get_map()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        keys = self.get_map().values()
-        found = [(key, self._ready(key.fd) & key.events) for key in keys]
-        found = [one for one in found if one[1]]
+        found = []
+        for key in self._keys.values():
+            events = self._ready(key.fd) & key.events
+            if events:
+                found.append((key, events))
         self._turns += 1
         if not found and timeout != 0:
             if timeout is None:

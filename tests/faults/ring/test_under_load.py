@@ -204,6 +204,7 @@ def test_a_write_that_one_node_alone_has_is_settled(ring: Ring, tmp_path: Path) 
         wait_for(lambda: rows_of(url) == 2, "both events are stored without it", 60)
         wait_for(lambda: counts() == 2, "and counted", 30)
         ring.resume(1)
+    ring.wait_up()
 
 
 def rows_of(url: str) -> int | None:

@@ -117,6 +117,7 @@ def integer(value: bytes) -> int:
     return int.from_bytes(value, "big", signed=True)
 
 
+@lru_cache(10_000)
 def decoded_counts(cell: bytes) -> dict[int, int]:
     return dict(COUNTS.from_binary(cell, PROTOCOL)) if cell else {}
 
@@ -127,8 +128,10 @@ def decoded_events(cell: bytes) -> list[tuple[int, str, str | None, str]]:
 
 
 class ModelRing(Ring):
-    """Writes end as `script` says, and well past its end; reads take `reading` seconds, in turns,
-    of which a negative one fails."""
+    """Writes end as `script` says, and well past its end.
+
+    Reads take `reading` seconds, again and again; one of less than 0 fails.
+    """
 
     def __init__(
         self, clock: VirtualClock, script: Iterable[Turn] = (), reading: Sequence[float] = (0.01,)

@@ -69,6 +69,8 @@ class Finder:
         if isinstance(exchange, TornadoExchange):
             headers = {f"{name}: {value}" for name, value in exchange.headers.get_all()}
             asked = (*exchange.start_line, headers)
+        elif isinstance(exchange, PostExchange):
+            asked = ({b": ".join(one).decode() for one in exchange.raw_headers},)
         self.log.append(("is complete", asked, body))
         self._most -= 1
         self.stopped = not exchange.keep_alive or self._most == 0
@@ -96,12 +98,12 @@ def understood(request: Request) -> list[Entry]:
     return [
         ("begins", kind, request.version, request.keep_alive),
         *([("sends", b"HTTP/1.1 100 Continue\r\n\r\n")] if request.continues else []),
-        ("is complete", () if request.is_events else asked, request.body),
+        ("is complete", (request.headers,) if request.is_events else asked, request.body),
     ]
 
 
 @given(STREAMS)
-@examples(300)
+@examples(150)
 def test_requests_are_understood_as_they_were_meant(stream: Stream) -> None:
     log = found(stream.pieces())
     for request in stream.answered:
@@ -114,7 +116,7 @@ def test_requests_are_understood_as_they_were_meant(stream: Stream) -> None:
 
 
 @given(STREAMS)
-@examples(150)
+@examples(80)
 def test_however_they_are_cut_they_are_the_same(stream: Stream) -> None:
     whole = found([stream.raw])
     assert found(stream.pieces()) == whole
@@ -137,7 +139,7 @@ def test_a_bad_request_is_refused_once_and_told_why(bad: Request) -> None:
 
 
 @given(st.lists(served(), min_size=2, max_size=5), st.integers(1, 4), CUTS)
-@examples(100)
+@examples(60)
 def test_a_connection_that_has_stopped_finds_no_request_more(
     requests: list[Request], most: int, cuts: list[int]
 ) -> None:
@@ -166,7 +168,7 @@ def head(part: str, size: int) -> bytes:
 
 
 @given(st.sampled_from(["target", "name", "value", "many"]), st.integers(1, 30), CUTS)
-@examples(100)
+@examples(60)
 def test_a_head_past_the_limit_is_refused_and_one_within_it_is_not(
     part: str, more: int, cuts: list[int]
 ) -> None:
@@ -178,6 +180,11 @@ def test_a_head_past_the_limit_is_refused_and_one_within_it_is_not(
     within = Stream([Request(head(part, HEADER_BYTES - between - more))], cuts, b"")
     assert len(within.raw) <= HEADER_BYTES
     assert found(within.pieces())[-1][0] == "is complete"
+
+
+def test_the_limit_is_for_each_head() -> None:
+    requests = [Request(head("value", HEADER_BYTES - 100))] * 4
+    assert [entry[0] for entry in found([Stream(requests, [], b"").raw])].count("is complete") == 4
 
 
 @pytest.mark.parametrize("begin", [b"GET /", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nb: "])
@@ -193,7 +200,7 @@ def test_a_head_that_does_not_end_is_refused_at_the_limit(begin: bytes) -> None:
 
 
 @given(st.sampled_from(["length", "chunked", "gzip"]), st.integers(-30, 30), CUTS)
-@examples(100)
+@examples(60)
 def test_a_body_past_the_limit_is_refused_and_one_within_it_is_not(
     framing: str, more: int, cuts: list[int]
 ) -> None:
@@ -210,7 +217,9 @@ def test_a_body_past_the_limit_is_refused_and_one_within_it_is_not(
         sent = chunked(gzip.compress(body, mtime=0), [5], b"", b"")
     stream = Stream([Request(b"\r\n".join([*lines, b"", b""]) + sent)], cuts, b"")
     last = found(stream.pieces())[-1]
-    assert last == (("is complete", (), body) if more <= 0 else (413, last[1], "no"))
+    kind, detail, body_or_no = last
+    assert (kind, body_or_no) == (("is complete", body) if more <= 0 else (413, "no"))
+    assert detail
 
 
 def test_a_body_too_large_is_refused_as_soon_as_that_is_known() -> None:
@@ -225,7 +234,7 @@ def test_a_body_too_large_is_refused_as_soon_as_that_is_known() -> None:
 
 
 @given(STREAMS)
-@examples(100)
+@examples(60)
 def test_what_is_held_is_bounded_and_nothing_between_requests(stream: Stream) -> None:
     finder = Finder()
     for piece in stream.pieces():
@@ -264,7 +273,7 @@ OFFER = Request(
 
 
 @given(st.lists(served() | st.just(OFFER), min_size=1, max_size=4), CUTS)
-@examples(200)
+@examples(100)
 def test_a_request_is_being_received_from_its_first_byte_to_its_last(
     requests: list[Request], cuts: list[int]
 ) -> None:

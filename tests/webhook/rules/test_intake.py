@@ -138,14 +138,14 @@ class Desk:
 
 
 @given(TRAFFIC)
-@examples(100)
+@examples(60)
 def test_each_post_gets_one_answer_at_once_or_later(traffic: Traffic) -> None:
     for sent in Desk(traffic).sent:
         assert len(sent.answers) + (sent.raised is not None) == 1
 
 
 @given(TRAFFIC)
-@examples(150)
+@examples(80)
 def test_an_answer_says_what_is_known(traffic: Traffic) -> None:
     """200 for what is stored, no for what will never be, unknown where nobody can tell."""
     for sent in Desk(traffic).sent:
@@ -161,7 +161,7 @@ def test_an_answer_says_what_is_known(traffic: Traffic) -> None:
 
 
 @given(TRAFFIC)
-@examples(100)
+@examples(60)
 def test_what_is_not_valid_or_over_the_limit_is_refused_before_it_is_held(traffic: Traffic) -> None:
     """And what is not valid takes nothing of what others may send."""
     desk = Desk(traffic)
@@ -203,6 +203,15 @@ def test_events_carry_the_moment_of_their_receipt_and_their_post_its_size(traffi
         if not sent.raised:
             assert sent.exchange.size == len(sent.body.sent)
             assert sent.exchange.submitted_at == sent.submitted_at
+
+
+def test_the_limit_is_one_of_events_and_what_is_not_valid_takes_none() -> None:
+    """Two events a second; an array of three owes one, which takes half a second."""
+    one, three = Body(EVENT, 1), array(3)
+    bodies = [(0.0, bad) for bad in INVALID] + [(0.0, three), (0.4, three), (0.2, one), (0.0, one)]
+    desk = Desk(Traffic(bodies, [], rate=2))
+    assert [sent.raised is None for sent in desk.sent[3:]] == [True, False, True, False]
+    assert desk.intake.figures.over_limit == 4
 
 
 @pytest.mark.parametrize(("held", "taken"), [(HELD_EVENTS, True), (HELD_EVENTS + 1, False)])

@@ -18,7 +18,7 @@ import webhook.store.cassandra.lane
 import webhook.store.cassandra.store
 from tests.support.virtual_time import BEGIN, VirtualClock, run
 from tests.webhook.rules.examples import examples
-from tests.webhook.rules.lanes import RETENTION, SCRIPTS
+from tests.webhook.rules.lanes import LATEST_SECONDS, RETENTION, SCRIPTS
 from tests.webhook.rules.model_ring import Fate, ModelRing, Partition, Turn
 from tests.webhook.rules.submissions import Post
 from webhook.clock import ReceiptClock
@@ -126,8 +126,9 @@ def test_what_is_said_is_what_is_stored_and_counted(
             names = [f"{number}.{index}" for index in range(events)]
             made = [Event(receipt(), "a", None, name) for name in names]
             assert commit.submit(Post(made, 10, bench.clock.monotonic(), number))
-        await asyncio.sleep(300)
+        await asyncio.sleep(1.1 * LIMITS.answer_seconds)
         await commit.stop()
+        await asyncio.sleep(REPEAT_SECONDS + LATEST_SECONDS)
         assert bench.ring.late == 0
         assert bench.ring.agreed
         assert await bench.store.counts_since(BEGIN) == bench.ring.stored()

@@ -89,8 +89,8 @@ async def visit(service: Service, how: Visit, client: Client | None = None) -> C
     if how.finishes:
         client.finish()
     if how.room is not None:
-        for _ in range(300):  # a slow reader, not an absent one
+        for _ in range(100):  # a slow reader, not an absent one
             client.read(how.room)
             await asyncio.sleep(0.5)
-    await asyncio.sleep(150)
+    await asyncio.sleep(40)
     return client
