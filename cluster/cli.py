@@ -42,6 +42,10 @@ def main() -> int:
         "`scripts/cluster run -var mode=steady tgibf`.",
     )
     run.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
+    scale = verbs.add_parser(
+        "scale", help="have so many allocations of the webhook, if there is room for them"
+    )
+    scale.add_argument("count", type=int)
     release = verbs.add_parser(
         "release", help="make a release of this checkout, and put it on all nodes"
     )
@@ -92,7 +96,7 @@ def main() -> int:
 
 def act(arguments: argparse.Namespace) -> int:
     """Do what was asked; the exit code."""
-    from cluster import jobs, operations, spreading, up
+    from cluster import jobs, operations, scaling, spreading, up
     from cluster.layout import named
     from cluster.nodes import namespaces
 
@@ -115,6 +119,7 @@ def act(arguments: argparse.Namespace) -> int:
         "status": up.show_status,
         "env": lambda: print("\n".join(jobs.exports())),
         "run": lambda: jobs.run(arguments.arguments),
+        "scale": lambda: scaling.scale(arguments.count),
         "release": lambda: jobs.release(arguments.version),
         "kill": lambda: namespaces.kill(named(arguments.node)),
         "start": lambda: namespaces.start(named(arguments.node)),

@@ -1,5 +1,6 @@
 """What is wrong with the cluster, in words: each part's statements compared with the others'."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,11 @@ from typing import Any
 import requests
 
 from cluster.copies import Copies, copies_at
+from cluster.deployments import Deployment, latest
 from cluster.health import ASK_SECONDS, Health, ask_nomad
 from cluster.layout import NODES, STARTED, VIEW_PORT, WEBHOOK, Node
 from cluster.ring.schema import PROMISED_COPIES
+from cluster.room import Room, room_for_webhook
 from cluster.spreading import uneven
 
 JOBS = (*(part.name for part in STARTED), WEBHOOK)
@@ -39,6 +42,10 @@ class Facts:
     count: int = 0
     """How many allocations of the webhook there should be."""
     placed: list[Placed] = field(default_factory=list)
+    room: Room | None = None
+    """For allocations of the webhook."""
+    deployment: Deployment | None = None
+    """What Nomad does about the last change of the webhook's job."""
     drained: dict[str, str] = field(default_factory=dict)
     """The nodes that take no allocations, and why."""
 
@@ -68,6 +75,7 @@ def findings(health: Health, facts: Facts, running: Iterable[str]) -> list[str]:
         *_copies(facts, set(running)),
         *_stale(health, facts),
         *_missing(facts),
+        *_given_up(facts),
         *_uneven(facts),
     ]
 
@@ -149,7 +157,28 @@ def _stale(health: Health, facts: Facts) -> Iterator[str]:
 
 def _missing(facts: Facts) -> Iterator[str]:
     if WEBHOOK in facts.jobs and len(facts.placed) != facts.count:
-        yield f"{len(facts.placed)} allocations of the webhook run, of {facts.count}"
+        room = facts.room
+        short = room is not None and facts.count > room.fits
+        reason = f": there is no room for more, {room.words()}" if room and short else ""
+        yield f"{len(facts.placed)} allocations of the webhook run, of {facts.count}{reason}"
+
+
+def _given_up(facts: Facts) -> Iterator[str]:
+    """What Nomad won't get out of by itself (cluster/deployments.py)."""
+    last, room = facts.deployment, facts.room
+    if WEBHOOK not in facts.jobs or last is None or room is None:
+        return
+    advice = f"scripts/cluster scale {max(1, min(facts.count, room.fits))}"
+    if last.failed:
+        yield (
+            f"Nomad gave up the last change of the webhook ({last.why}): until the next one it "
+            f"places nothing, neither what is missing nor another for one that fails: {advice}"
+        )
+    if last.waits_for_ever(time.time()):
+        yield (
+            "a new version of the webhook has no room for its first allocation, which comes beside "
+            f"those that run, and would wait for ever: {advice} ends that"
+        )
 
 
 def _uneven(facts: Facts) -> Iterator[str]:
@@ -184,6 +213,8 @@ def _ask(client: Any, facts: Facts) -> None:
     }
     if WEBHOOK in facts.jobs:
         facts.count = client.job.get_job(WEBHOOK)["TaskGroups"][0]["Count"]
+        facts.room = room_for_webhook(client)
+        facts.deployment = latest(client, WEBHOOK)
         for one in client.job.get_allocations(WEBHOOK):
             if (one["DesiredStatus"], one["ClientStatus"]) == ("run", "running"):
                 facts.placed.append(Placed(one["NodeName"], _address(client, one["ID"])))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cluster.deployments import end_what_waits_for_ever, latest
 from cluster.health import ask, ask_nomad, nomad_at
 from cluster.kit import add_release
 from cluster.layout import (
@@ -17,6 +18,7 @@ from cluster.layout import (
     NOMAD_PORT,
     ON_NODES,
     TRAFFIC_PORT,
+    WEBHOOK,
     ClusterError,
     Node,
 )
@@ -28,7 +30,7 @@ JOBS = ROOT / "nomad"
 NODE_PYTHON = "/usr/bin/python3"
 KEEP = "-preserve-counts"
 GIVEN_UP_SECONDS = 30.0
-OVER = {"failed", "cancelled", "successful"}
+LOOK_SECONDS = 0.5
 
 
 def exports() -> list[str]:
@@ -53,11 +55,20 @@ def run(arguments: Sequence[str]) -> int:
     *options, name = arguments
     if KEEP not in options and not any("count=" in option for option in options):
         options.append(KEEP)
-    return subprocess.run(**_run_job(name, options), check=False).returncode
+    with subprocess.Popen(**_run_job(name, options)) as process:
+        while True:  # it shows the deployment until that ends
+            try:
+                return process.wait(LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                if name.removesuffix(".nomad") == WEBHOOK:
+                    end_what_waits_for_ever(WEBHOOK)
 
 
 def submit(name: str, *options: str) -> None:
-    """Give Nomad a job that it does not have yet, without waiting. Raises ClusterError."""
+    """Give Nomad a job that it does not have yet, without waiting. Raises ClusterError.
+
+    One that was stopped gets the count that it had.
+    """
 
     def has_it(client: Any) -> bool:
         return not client.job.get_job(name)["Stop"]
@@ -66,7 +77,7 @@ def submit(name: str, *options: str) -> None:
         return
     say(f"running job {name}")
     done = subprocess.run(
-        **_run_job(name, ["-detach", *options]), capture_output=True, text=True, check=False
+        **_run_job(name, ["-detach", KEEP, *options]), capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise ClusterError(f"Nomad did not take the job {name}:\n{done.stdout}{done.stderr}")
@@ -108,9 +119,9 @@ def run_again_if_given_up(name: str, *options: str) -> None:
 
     def given_up(client: Any) -> bool:
         age = time.time() - client.job.get_job(name)["SubmitTime"] / 1e9
-        latest = client.job.get_deployment(name)
+        last = latest(client, name)
         wanted = (one["DesiredStatus"] == "run" for one in client.job.get_allocations(name))
-        over = not latest or latest["Status"] in OVER
+        over = last is None or not last.goes_on
         return age > GIVEN_UP_SECONDS and over and not any(wanted)
 
     if ask_nomad(given_up):

@@ -33,6 +33,7 @@ from cluster.nodes.namespaces import (
     start,
 )
 from cluster.ring.schema import UNANSWERED
+from cluster.scaling import place_again_if_given_up
 from tools.root import ROOT
 from tools.say import say
 
@@ -67,6 +68,8 @@ def run_jobs(kind: NodeKind, display: Display) -> None:
         "Fabio and the webhook",
         lambda: jobs.run_again_if_given_up(WEBHOOK, *kind.webhook),
     )
+    place_again_if_given_up()
+    _wait(kind, display, is_ready, "the webhook")
 
 
 def _apply_schema(kind: NodeKind) -> None:
@@ -145,7 +148,11 @@ def show_status() -> int:
     print("\n".join(lines(health, running_now)))
     for one in sorted(health.services.get(WEBHOOK, []), key=lambda one: one.address):
         print(f"webhook at {one.address} on {one.node}: {'ok' if one.passing else 'not ready'}")
-    wrong = findings(health, gather(running_now), running_now)
+    facts = gather(running_now)
+    if facts.room is not None:
+        wanted, run = facts.count, len(facts.placed)
+        print(f"webhook: {wanted} wanted, {run} run, {facts.room.words()}")
+    wrong = findings(health, facts, running_now)
     faults = urgent(wrong)
     for line in wrong:
         print(f"{'wrong' if line in faults else 'note'}: {line}")

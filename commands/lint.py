@@ -2,7 +2,8 @@
 
 Python: ruff (lint and format) and mypy --strict. Shell: shellcheck. Dockerfiles: hadolint. YAML:
 yamllint. HCL and jobs: they must parse, and `nomad fmt` must change nothing, if Nomad is in the
-cache (`scripts/binaries get nomad`).
+cache (`scripts/binaries get nomad`). Prometheus rules: `promtool check rules`, and `promtool test
+rules` with prometheus/tests, if promtool is in PATH.
 
 The repository determines which files are checked; no list is kept.
 """
@@ -39,6 +40,7 @@ def main() -> int:
         [python, "-m", "commands.hcl", *having(files, is_hcl)],
         *shell_and_docker(files),
         *nomad_format(files, fix=fix),
+        *prometheus_rules(files),
     ]
     codes = [run(check) for check in checks]
     return max(codes)
@@ -87,6 +89,14 @@ def is_dockerfile(path: Path) -> bool:
     return path.name == "Dockerfile"
 
 
+def is_rules(path: Path) -> bool:
+    return path.parent == ROOT / "prometheus" / "rules"
+
+
+def is_test_of_rules(path: Path) -> bool:
+    return path.parent == ROOT / "prometheus" / "tests"
+
+
 def having(files: list[Path], trait: Callable[[Path], bool]) -> list[str]:
     """The names of the files with a trait, from the root of the repository."""
     return [str(path.relative_to(ROOT)) for path in files if trait(path)]
@@ -114,3 +124,15 @@ def nomad_format(files: list[Path], *, fix: bool) -> list[list[str]]:
         say("skipped: nomad fmt; to run it: scripts/binaries get nomad")
         return []
     return [[str(program), "fmt", *([] if fix else ["-check"]), *having(files, is_hcl)]]
+
+
+def prometheus_rules(files: list[Path]) -> list[list[str]]:
+    """Of Debian's package, which can be unpacked without being installed."""
+    program = shutil.which("promtool")
+    if program is None:
+        say("skipped: promtool; to run it: apt-get download prometheus, dpkg-deb -x it, add it to PATH")
+        return []
+    return [
+        [program, "check", "rules", *having(files, is_rules)],
+        [program, "test", "rules", *having(files, is_test_of_rules)],
+    ]

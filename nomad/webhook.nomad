@@ -15,8 +15,8 @@ variable "count" {
 
 variable "healthy_deadline" {
   type        = string
-  default     = "90s"
-  description = "How long an allocation may take to be well; emulated machines need more."
+  default     = "45s"
+  description = "How long an allocation may take to be well; emulated machines need more. At least 15s."
 }
 
 job "webhook" {
@@ -24,15 +24,18 @@ job "webhook" {
 
   # A new version comes first in one allocation more than there are. Once that one takes traffic, the
   # old ones are replaced one by one; a version that can't start never takes the place of one that
-  # runs. Nomad refuses to scale during a deployment, so it ends soon: after 1 s of health, or
-  # with the first allocation that is not well (a progress deadline would have it try on until then).
+  # runs. Nomad refuses to scale during a deployment, so it ends soon: after 1 s of health, or 15 s
+  # after an allocation had to be healthy, by default within a minute. Without a progress deadline
+  # ("0s") a deployment that waits for room would never end. Nomad requires it to be longer than the
+  # healthy deadline and than `kill_timeout` below. One deployment it can't end: a new version that
+  # has no room for its first allocation (`scripts/cluster run` and `scale` end it).
   update {
     max_parallel      = 1
     canary            = 1
     auto_promote      = true
     min_healthy_time  = "1s"
     healthy_deadline  = var.healthy_deadline
-    progress_deadline = "0s"
+    progress_deadline = "${var.healthy_deadline}15s" # a sum: Nomad reads 45s15s as 60 s
     auto_revert       = true
   }
 

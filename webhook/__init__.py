@@ -1,6 +1,6 @@
 """The webhook: receives call events, stores them durably, counts those of the last half hour.
 
-Read it from the inside out: `window`, `rate`, `events`, `admission`, `clock` and `problem` are
+Read it from the inside out: `window`, `rate`, `peaks`, `events`, `admission`, `clock` and
 pure; `commit` groups events into writes; `store` stores them; `http` speaks HTTP; `allocations`
 knows the other receivers; `app` has the routes; `server` is the life of the process.
 """

@@ -33,6 +33,7 @@ from typing import Generic, Protocol, TypeVar
 
 from webhook.clock import MICROSECONDS
 from webhook.events import Event
+from webhook.peaks import Peak
 from webhook.store.contract import OutcomeUnknown, Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ class GroupCommit(Generic[S]):
         self._stopping = False
         self.held_events = 0
         self.held_bytes = 0
+        self._most_held = Peak()
         self.figures = CommitFigures()
 
     def start(self) -> None:
@@ -136,6 +138,10 @@ class GroupCommit(Generic[S]):
         if self._idle:
             self._idle.popleft().set_result(None)
         return True
+
+    def most_held_events(self, now: float) -> int:
+        """The most of `held_events` in the last 15 s until `now` (monotonic seconds)."""
+        return max(int(self._most_held.highest(now)), self.held_events)
 
     @property
     def hangs(self) -> bool:
@@ -227,6 +233,7 @@ class GroupCommit(Generic[S]):
             log.exception("telling %d submissions that they are %s", len(submissions), outcome)
 
     def _release(self, events: int, size: int) -> None:
+        self._most_held.note(self.held_events, time.monotonic())  # it falls nowhere else
         self.held_events -= events
         self.held_bytes -= size
 

@@ -10,6 +10,7 @@ from webhook.clock import ReceiptClock
 from webhook.commit import CommitLimits, GroupCommit, Outcome
 from webhook.events import parse
 from webhook.http.exchange import PostExchange
+from webhook.peaks import BusiestSecond
 from webhook.problem import Problem, unavailable
 from webhook.replay import Replays
 from webhook.store.contract import Store
@@ -57,6 +58,8 @@ class Intake:
         self._max_array_events = max_array_events
         self._answer = answer
         self.figures = IntakeFigures()
+        self.offered = BusiestSecond()
+        """Of valid events, whatever became of them."""
         self.commit: GroupCommit[PostExchange] = GroupCommit(store, limits, self._settled, wrote)
 
     def take(self, exchange: PostExchange, body: bytes) -> None:
@@ -73,8 +76,10 @@ class Intake:
             raise
         exchange.size = len(body)
         exchange.submitted_at = now
-        if not self._admission.admit(len(exchange.events), now):
-            self.figures.over_limit += len(exchange.events)
+        events = len(exchange.events)
+        self.offered.add(events, now)
+        if not self._admission.admit(events, now):
+            self.figures.over_limit += events
             raise unavailable(
                 f"more than {self._admission.rate} events/s came in; send them again later"
             )

@@ -1,6 +1,7 @@
 """Prometheus metrics, read off the parts when they are asked for."""
 
 import resource
+import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from webhook.commit import Outcome
 from webhook.counter import WindowCounter
 from webhook.http.server import HttpServer
 from webhook.intake import Intake
+from webhook.lag import LoopLag
+from webhook.settings import Settings
 from webhook.store.contract import Gauged
 from webhook.version import VERSION
 
@@ -96,12 +99,16 @@ class ReceiverCollector(Collector):
         http: HttpServer,
         clock: ReceiptClock,
         answers: AnswerTimes,
+        lag: LoopLag,
+        settings: Settings,
     ) -> None:
         self._intake = intake
         self._counter = counter
         self._http = http
         self._clock = clock
         self._answers = answers
+        self._lag = lag
+        self._settings = settings
 
     def collect(self) -> Iterator[Metric]:
         """What `/metrics` shows beside the histograms of writes."""
@@ -150,6 +157,10 @@ class ReceiverCollector(Collector):
         yield GaugeMetricFamily("process_resident_memory_bytes", "Memory", _resident_bytes())
         yield GaugeMetricFamily("webhook_held_events", "Waiting or in flight", commit.held_events)
         yield GaugeMetricFamily("webhook_held_bytes", "The same in bytes", commit.held_bytes)
+        yield GaugeMetricFamily(
+            "webhook_max_held_events", "Held at most", self._settings.max_held_events
+        )
+        yield from self._peaks()
         yield GaugeMetricFamily("webhook_open_connections", "Open now", len(http.connections))
         yield GaugeMetricFamily("webhook_max_connections", "Open at most", http.max_connections)
         yield GaugeMetricFamily(
@@ -166,6 +177,30 @@ class ReceiverCollector(Collector):
             "webhook_events_ahead",
             "Events of the last count that were received later than now, by the clock of then",
             self._counter.ahead,
+        )
+
+    def _peaks(self) -> Iterator[Metric]:
+        """Of the last 15 s, for who looks less often than bursts come; and the limit of one."""
+        now = time.monotonic()
+        yield GaugeMetricFamily(
+            "webhook_busiest_second_events",
+            "Valid events that came in within the busiest second of the last 15, refused ones too",
+            self._intake.offered.highest(now),
+        )
+        yield GaugeMetricFamily(
+            "webhook_max_events_per_second",
+            "Admitted at most; 0 for no limit",
+            self._settings.max_events_per_second,
+        )
+        yield GaugeMetricFamily(
+            "webhook_most_held_events",
+            "Most that were waiting or in flight in the last 15 s",
+            self._intake.commit.most_held_events(now),
+        )
+        yield GaugeMetricFamily(
+            "webhook_loop_lag_seconds",
+            "By how much a timer of the event loop was late at worst in the last 15 s",
+            self._lag.worst(now),
         )
 
     def _events(self) -> Metric:

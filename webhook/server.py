@@ -24,6 +24,7 @@ from webhook.http.origin import Hosts
 from webhook.http.server import RESERVED_FILES, HttpServer, raise_open_files_limit
 from webhook.intake import Intake
 from webhook.keys import KeysError
+from webhook.lag import LoopLag
 from webhook.metrics import (
     AccessCollector,
     AnswerTimes,
@@ -60,6 +61,7 @@ class Receiver:
         counter = WindowCounter(store, clock, settings.window_seconds)
         self._answers = AnswerTimes()
         self._rate = RecentRate()
+        self._lag = LoopLag()
         self._address = ("", 0)
         self._certificate = self._open_certificate()
         self._allocations = self._open_allocations()
@@ -107,7 +109,9 @@ class Receiver:
             self._certificate.context if self._certificate is not None else None,
         )
         registry.register(
-            ReceiverCollector(self._intake, counter, self._http, clock, self._answers)
+            ReceiverCollector(
+                self._intake, counter, self._http, clock, self._answers, self._lag, settings
+            )
         )
         if access is not None:
             registry.register(AccessCollector(access))
@@ -119,12 +123,14 @@ class Receiver:
         self._hear_stop()
         self._refuse_large_bodies()
         await self._open_store()
+        watch = asyncio.create_task(self._lag.watch())
         try:
             self._intake.commit.start()
             self._listen()
             await self._serve()
             await self._drain()
         finally:
+            watch.cancel()
             if self._allocations is not None:
                 await self._allocations.close()
             await self._store.close()

@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from commands.hcl import main as parse_hcl
-from commands.lint import having, is_dockerfile, is_hcl, is_shell, is_yaml, repository_files
+from commands.lint import (
+    having,
+    is_dockerfile,
+    is_hcl,
+    is_rules,
+    is_shell,
+    is_test_of_rules,
+    is_yaml,
+    repository_files,
+)
 
 
 def test_each_kind_of_file_is_found() -> None:
@@ -14,6 +23,8 @@ def test_each_kind_of_file_is_found() -> None:
     assert {"webhook/Dockerfile", "tgibf/Dockerfile"} <= set(having(files, is_dockerfile))
     assert {"nomad/webhook.nomad", "consul/consul.hcl"} <= set(having(files, is_hcl))
     assert "compose.yaml" in having(files, is_yaml)
+    assert "prometheus/rules/alerts.yml" in having(files, is_rules)
+    assert "prometheus/tests/alerts.yml" in having(files, is_test_of_rules)
     assert not any(".venv" in path.parts for path in files)
 
 

@@ -9,7 +9,17 @@ from commands.lint import repository_files
 from tests.tools.test_rooms import ARROWS
 from tools.root import ROOT
 
-FOLDERS = (*ARROWS, "tests", "scripts", "nomad", "consul", "docs", "requirements", ".ci")
+FOLDERS = (
+    *ARROWS,
+    "tests",
+    "scripts",
+    "nomad",
+    "consul",
+    "prometheus",
+    "docs",
+    "requirements",
+    ".ci",
+)
 NAMED = re.compile(rf"(?<![\w./$-])((?:{'|'.join(map(re.escape, FOLDERS))})/[\w./-]*\w)")
 TEXTS = ("*.md", "*.nomad", "*.hcl", "*.service", "*.yaml", "*.toml", "Vagrantfile", "Dockerfile")
 PLACEHOLDERS = re.compile(r"NAME|\d{4}-\d\d-\d\d")

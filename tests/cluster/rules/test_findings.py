@@ -1,12 +1,15 @@
 """What `scripts/cluster status` finds wrong, from what the parts say."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cluster.copies import Copies
+from cluster.deployments import Deployment
 from cluster.findings import Facts, Placed, findings
 from cluster.health import Health, Instance
+from cluster.room import Resources, Room
 from cluster.spreading import uneven
 
 NAMES = ["node-1", "node-2", "node-3"]
@@ -94,6 +97,40 @@ def test_allocations_that_are_not_spread_or_not_there() -> None:
     )
     facts.count = 5
     assert "3 allocations of the webhook run, of 5" in found(health, facts)
+
+
+def room(more: int) -> Room:
+    """For so many more on node-1, beside one on each."""
+    each = Resources(160, 200, 300)
+    free = Resources(160 * more + 100, 10_000, 10_000)
+    return Room(each, {"node-1": free}, dict.fromkeys(NAMES, 1))
+
+
+def test_allocations_that_have_no_room() -> None:
+    health, facts = well()
+    facts.count, facts.room = 8, room(2)
+    assert "3 allocations of the webhook run, of 8: there is no room for more, 5 fit (node-1 3" in (
+        found(health, facts)
+    )
+    facts.count = 5
+    assert found(health, facts) == "3 allocations of the webhook run, of 5"
+
+
+def test_a_change_that_nomad_gave_up_or_never_will() -> None:
+    health, facts = well()
+    facts.room = room(1)
+    last = Deployment("6240c18f", "successful", "completed", 6, 3, created_at=0.0)
+    facts.deployment = last
+    assert found(health, facts) == ""
+    facts.deployment = replace(last, status="failed", why="Failed due to progress deadline")
+    assert "(Failed due to progress deadline): until the next one it places nothing" in found(
+        health, facts
+    )
+    assert found(health, facts).endswith("scripts/cluster scale 3")
+    facts.deployment = replace(last, status="running", placed=0)
+    assert "no room for its first allocation" in found(health, facts)
+    facts.deployment = replace(last, status="running", placed=1)
+    assert found(health, facts) == ""
 
 
 def test_one_that_nobody_gets_a_yes_from() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.receiver import EVENT, Receiver
 from tests.support.rows import query, rows
+from tools.root import ROOT
 from webhook.app import PAGE_POLICY
 
 PROBLEM = "application/problem+json"
@@ -150,6 +151,20 @@ def test_health_ready_and_metrics(receiver: Receiver) -> None:
     assert receiver.metric('webhook_invalid_posts_total{status="400"}') == 1
     assert receiver.metric("webhook_answer_seconds_count") == 1
     assert receiver.metric("webhook_held_events") == 0
+    assert receiver.metric("webhook_most_held_events") == 3
+    assert receiver.metric("webhook_busiest_second_events") == 3
+    assert receiver.metric("webhook_max_held_events") == 50_000
+    assert receiver.metric("webhook_max_events_per_second") == 0
+    assert 0 <= receiver.metric("webhook_loop_lag_seconds") < 5
+
+
+def test_prometheus_rules_go_by_what_is_shown(receiver: Receiver) -> None:
+    receiver.post_many(1)
+    shown = receiver.get("/metrics").body.decode()
+    rules = "".join(file.read_text() for file in (ROOT / "prometheus" / "rules").glob("*.yml"))
+    names = set(re.findall(r"\b(webhook_\w+)", rules))
+    assert len(names) >= 8
+    assert [name for name in sorted(names) if f"\n{name}" not in shown] == []
 
 
 def test_the_page_and_its_files(receiver: Receiver) -> None:

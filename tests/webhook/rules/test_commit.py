@@ -125,6 +125,28 @@ def test_2_a_span_of_time_ends_before_the_first_microsecond_of_the_next() -> Non
     run(test(), clock, [webhook.commit])
 
 
+def test_the_most_that_was_held_is_told_after_it_was_written() -> None:
+    async def test() -> None:
+        places, now = count(), clock.monotonic
+        script = [Act(End.STORED, 0.3), Act(End.REFUSED, 0.3)]
+        store = ScriptedStore(1, 0, script, lambda: next(places), now, lambda _flight: None)
+        commit: GroupCommit[Post] = GroupCommit(store, LIMITS, lambda _posts, _: None)
+        commit.start()
+        await asyncio.sleep(0.1)  # the lane waits
+        for number in range(4):
+            commit.submit(one(number, now()))
+        assert commit.most_held_events(now()) == 4
+        await asyncio.sleep(1)
+        assert commit.held_events == 0
+        assert commit.most_held_events(now()) == 4
+        await asyncio.sleep(16)
+        assert commit.most_held_events(now()) == 0
+        await commit.stop()
+
+    clock = VirtualClock()
+    run(test(), clock, [webhook.commit])
+
+
 @given(SCHEDULES)
 @examples(80)
 def test_3_all_that_was_taken_is_settled_once_and_as_it_is(schedule: Schedule) -> None:

@@ -182,6 +182,19 @@ def test_what_is_not_valid_or_over_the_limit_is_refused_before_it_is_held(traffi
 
 @given(TRAFFIC)
 @examples(50)
+def test_what_is_offered_is_every_valid_event_whatever_becomes_of_it(traffic: Traffic) -> None:
+    """All at once, so that they are within a second."""
+    at_once = Traffic([(0.0, body) for _, body in traffic.bodies], traffic.script, traffic.rate)
+    desk = Desk(at_once)
+    now = desk.sent[-1].submitted_at
+    assert desk.intake.offered.highest(now) == sum(sent.body.events for sent in desk.sent)
+    figures = desk.intake.commit.figures
+    settled = sum(figures.outcomes.values()) + figures.queue_full
+    assert desk.intake.offered.highest(now) == settled + desk.intake.figures.over_limit
+
+
+@given(TRAFFIC)
+@examples(50)
 def test_events_carry_the_moment_of_their_receipt_and_their_post_its_size(traffic: Traffic) -> None:
     for sent in Desk(traffic).sent:
         if sent.body.events:
