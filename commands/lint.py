@@ -130,7 +130,7 @@ def prometheus_rules(files: list[Path]) -> list[list[str]]:
     """Of Debian's package, which can be unpacked without being installed."""
     program = shutil.which("promtool")
     if program is None:
-        say("skipped: promtool; to run it: apt-get download prometheus, dpkg-deb -x it, add it to PATH")
+        say("skipped: promtool; to run it: apt-get download prometheus, dpkg-deb -x it, set PATH")
         return []
     return [
         [program, "check", "rules", *having(files, is_rules)],

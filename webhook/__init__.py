@@ -1,7 +1,7 @@
 """The webhook: receives call events, stores them durably, counts those of the last half hour.
 
-Read it from the inside out: `window`, `rate`, `peaks`, `events`, `admission`, `clock` and
-pure; `commit` groups events into writes; `store` stores them; `http` speaks HTTP; `allocations`
+Read it from the inside out: `window`, `rate`, `peaks`, `events`, `admission`, `clock` and `problem`
+are pure; `commit` groups events into writes; `store` stores them; `http` speaks HTTP; `allocations`
 knows the other receivers; `app` has the routes; `server` is the life of the process.
 """
 

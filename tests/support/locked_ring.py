@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from cassandra import OperationTimedOut
@@ -47,4 +48,4 @@ class LockedRing(Ring):
             return True
 
         for statement in statements:
-            wait_for(lambda statement=statement: done(statement), statement, 60, every=0.5)
+            wait_for(partial(done, statement), statement, 60, every=0.5)
