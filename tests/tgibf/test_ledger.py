@@ -122,7 +122,7 @@ def test_a_full_disk_ends_the_run_with_its_summary(tmp_path: Path, option: str) 
 
     assert run.code == 1
     assert run.summary["acked"] == run.summary["sent"] == len(peer.calls) > 0
-    (warning,) = (one for one in run.summary["warnings"] if "whole" in one)
+    (warning,) = (one for one in run.summary["warnings"] if "incomplete" in one)
     assert str(path) in warning
     assert "File too large" in warning
 

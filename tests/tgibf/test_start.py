@@ -38,7 +38,7 @@ end_with(main)
 def told(run: Finished, number: signal.Signals) -> bool:
     """Whether it has ended as it should: with a summary, or quietly before there was any."""
     assert "Traceback" not in run.err
-    assert run.code in {0, 128 + number}, run.err
+    assert run.code in {0, 128 + number}, run
     if run.code == 0:
         assert run.summary["sent"] == run.summary["acked"]
     return run.code == 0
@@ -95,7 +95,11 @@ def test_no_signal_costs_the_summary() -> None:
                 process.send_signal(signal.SIGINT)
                 process.send_signal(signal.SIGTERM)
             time.sleep(0.0005)
-        assert told(finish(process), signal.SIGINT)
+        run = finish(process)
+    assert "Traceback" not in run.err
+    assert run.code in {0, 1}
+    assert run.summary["sent"] == run.summary["acked"] + run.summary["unknown"]
+    assert run.summary["errors"] in ({}, {"interrupted": 1})  # a second one ends what is in flight
 
 
 @pytest.mark.parametrize("closing", CLOSINGS)
