@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cluster.jobs import client_id, nomad
 from cluster.layout import NODE_INTERFACE, NODES, ClusterError, Node
+from cluster.linux import small_disk
 from cluster.linux.namespace import run, signal_process
 from cluster.nodes import namespaces
 
@@ -34,6 +35,10 @@ class Fault:
     """Whether an operator does it on purpose: no event may fail."""
     missing: Callable[[], str | None] = lambda: None
     """Why this machine can't do it; None if it can."""
+    prepare: Callable[[Node], None] | None = None
+    """What it needs beforehand. The node restarts, and is waited for."""
+    clean_up: Callable[[Node], None] | None = None
+    """Undoes `prepare`; the node restarts."""
 
 
 def fault(name: str) -> Fault:
@@ -115,7 +120,7 @@ def _signal_nomad(node: Node, number: signal.Signals) -> None:
 def _lose_disk(node: Node) -> None:
     """End it silently, with all that it had stored, and start another in its place at once."""
     namespaces.kill(node)
-    shutil.rmtree(node.directory / "lib")
+    shutil.rmtree(_lib(node))
     namespaces.start(node)
 
 
@@ -130,6 +135,22 @@ def _drain(node: Node) -> None:
 
 def _undrain(node: Node) -> None:
     nomad("node", "drain", "-disable", "-yes", client_id(node))
+
+
+def _lib(node: Node) -> Path:
+    return node.directory / "lib"
+
+
+def _move_to_small_disk(node: Node) -> None:
+    namespaces.end(node)
+    small_disk.make(_lib(node))
+    namespaces.start(node)
+
+
+def _move_back(node: Node) -> None:
+    namespaces.end(node)
+    small_disk.remove(_lib(node))
+    namespaces.start(node)
 
 
 def _nothing(_node: Node) -> None:
@@ -193,5 +214,14 @@ FAULTS = (
     Fault("delay", f"what it sends takes {DELAY_MS} ms longer", _delay, _hurry, missing=_no_netem),
     Fault("reboot", "it ends and starts again at once", _reboot, _nothing),
     Fault("disk", "it comes back at once with an empty disk", _lose_disk, namespaces.take_place),
+    Fault(
+        "full",
+        "nothing fits on its disk any more",
+        lambda node: small_disk.fill(_lib(node)),
+        lambda node: small_disk.free(_lib(node)),
+        missing=small_disk.missing,
+        prepare=_move_to_small_disk,
+        clean_up=_move_back,
+    ),
     Fault("drain", "its allocations are moved, for work on it", _drain, _undrain, planned=True),
 )

@@ -24,13 +24,22 @@ def hurt(node: Node, name: str, seconds: float) -> None:
     one = fault(name)
     if reason := one.missing():
         raise ClusterError(reason)
-    say(f"{node.name}: {one.meaning}")
-    one.begin(node)
+    if one.prepare is not None:
+        say(f"preparing {node.name} for it")
+        one.prepare(node)
     try:
-        _hold(seconds)
+        if one.prepare is not None:
+            await_well()
+        say(f"{node.name}: {one.meaning}")
+        one.begin(node)
+        try:
+            _hold(seconds)
+        finally:
+            say(f"healing {node.name}")
+            one.end(node)
     finally:
-        say(f"healing {node.name}")
-        one.end(node)
+        if one.clean_up is not None:
+            one.clean_up(node)
     await_well()
 
 

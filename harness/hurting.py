@@ -12,7 +12,7 @@ from typing import Any
 
 from cluster.faults import Fault
 from cluster.health import look
-from cluster.layout import NODES, ClusterError, Node
+from cluster.layout import NODES, ClusterError
 from cluster.leadership import lead_consul, lead_nomad
 from cluster.spreading import spread
 from harness.cluster import STORE, Cluster
@@ -23,6 +23,7 @@ from webhook.store.audit import stored_ids
 
 ROLES = ("none", "nomad", "consul", "both")
 """What the node leads when it is hurt."""
+VICTIM, OTHER = NODES[:2]
 BEFORE_SECONDS = 2.0
 AFTER_SECONDS = 3.0
 HAND_OVER_SECONDS = 90.0
@@ -61,18 +62,30 @@ class Report:
 def run(cluster: Cluster, case: Case, folder: Path, allocations: int = 3) -> Report:
     """Carry out the case; asserts that nothing is lost, and every count exact."""
     cluster.scale(allocations)
+    if case.fault.prepare is not None:
+        case.fault.prepare(VICTIM)
+        cluster.await_well()
+    try:
+        return _hurt(cluster, case, folder)
+    finally:
+        if case.fault.clean_up is not None:
+            case.fault.clean_up(VICTIM)
+            cluster.await_well()
+
+
+def _hurt(cluster: Cluster, case: Case, folder: Path) -> Report:
     with suppress(ClusterError):  # Nomad may place one where it was
         spread()
-    victim = appoint(case.role)
-    living = {node.name for node in NODES if node != victim}
+    appoint(case.role)
+    living = {node.name for node in NODES if node != VICTIM}
     before = allocations_on(cluster, living)
     with Doors(folder, keep_alive=case.keep_alive, one_client=case.one_client) as doors:
         time.sleep(BEFORE_SECONDS)
         doors.mark()
         began = time.monotonic()
-        case.fault.begin(victim)
+        case.fault.begin(VICTIM)
         time.sleep(max(0.0, began + case.seconds - time.monotonic()))
-        case.fault.end(victim)
+        case.fault.end(VICTIM)
         healing = time.monotonic()
         cluster.await_well()
         healed = time.monotonic() - healing
@@ -101,12 +114,10 @@ def allocations_on(cluster: Cluster, nodes: Collection[str]) -> set[str]:
     }
 
 
-def appoint(role: str) -> Node:
-    """A node that leads what `role` says, and nothing else."""
-    victim = NODES[0]
-    other = NODES[1]
-    nomads = victim if role in {"nomad", "both"} else other
-    consuls = victim if role in {"consul", "both"} else other
+def appoint(role: str) -> None:
+    """Have the victim lead what `role` says, and nothing else."""
+    nomads = VICTIM if role in {"nomad", "both"} else OTHER
+    consuls = VICTIM if role in {"consul", "both"} else OTHER
 
     def handed_over() -> bool:
         """Asked again if a previous hand-over is still under way."""
@@ -121,7 +132,6 @@ def appoint(role: str) -> Node:
     wait_for(
         handed_over, f"Nomad led by {nomads.name}, Consul by {consuls.name}", HAND_OVER_SECONDS, 1
     )
-    return victim
 
 
 def cluster_leaders() -> tuple[str, str]:

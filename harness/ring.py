@@ -44,6 +44,7 @@ from tools.root import ROOT
 from tools.say import say
 
 CASSANDRA = str(ROOT / "scripts" / "cassandra")
+CASSANDRA_NODE = (sys.executable, CASSANDRA, "node")
 HOST = HOST_ADDRESS.partition("/")[0]
 INTERFACE = HOST_INTERFACE
 LOCK = "\0teracompra-ring"
@@ -198,14 +199,14 @@ class Ring:
 
     # One node
 
-    def start_node(self, number: int) -> None:
-        """Start a node that does not run, without waiting for it."""
+    def start_node(self, number: int, command: Sequence[str] = ()) -> None:
+        """Start a node that does not run, without waiting for it; `command` goes before its own."""
         if self.runs(number):
             raise RingError(f"node {number} already runs")
         node = self.nodes[number]
         with node.log.open("ab") as log:
             node.process = subprocess.Popen(
-                node.machine.inside(*self._command, sys.executable, CASSANDRA, "node"),
+                node.machine.inside(*self._command, *command, *CASSANDRA_NODE),
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -21,7 +21,7 @@ from cluster.layout import (
     ClusterError,
     Node,
 )
-from cluster.linux import control_groups
+from cluster.linux import control_groups, small_disk
 from cluster.linux.namespace import (
     LastingMachine,
     LastingSwitch,
@@ -217,6 +217,7 @@ def down(*, keep_data: bool) -> None:
     fence.put_up()
     for node in NODES:
         kill(node)
+        small_disk.remove(node.directory / "lib")  # if a drill was interrupted
     if pid := running(SWITCH):
         LastingSwitch(SWITCH, pid).kill()
         await_that(lambda: not Path("/sys/class/net", HOST_INTERFACE).exists(), "the switch's end")

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -230,3 +232,32 @@ def test_a_receiver_whose_clock_is_wrong(
                 "the step back",
             )
         run.acknowledge()
+
+
+def test_a_node_whose_clock_is_wrong(
+    ring: Ring, tmp_path: Path, round_: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """10 minutes behind from its start; then it jumps: 5 s ahead, and 10 minutes."""
+    victim = 1 + round_ % 3
+    faked = FakedClock(tmp_path / "offset", -600)
+    with load(ring, tmp_path, f"clock of node {victim}, round {round_}", capsys) as run:
+        ring.kill(victim)
+        ring.start_node(victim, faked.command)
+        ring.wait_up()
+        for seconds in (-600, 5, 600):
+            faked.set(seconds)
+            wait_for(partial(is_ahead, ring, victim, seconds), "the step", 30)
+            run.acknowledge()
+        ring.kill(victim)
+        ring.start_node(victim)
+        ring.wait_up()
+        run.acknowledge()
+
+
+def is_ahead(ring: Ring, number: int, seconds: int) -> bool:
+    """Whether a node's clock is that far ahead of this machine's."""
+    with ring.session(number) as session:
+        told: datetime = (
+            session.execute("SELECT toTimestamp(now()) AS now FROM system.local").one().now
+        )
+    return abs((told.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds() - seconds) < 3
