@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 import webhook.store.cassandra.lane
+import webhook.store.cassandra.patience
 from tests.support.virtual_time import BEGIN, SKEW, VirtualClock, run
 from tests.webhook.rules.model_ring import WRITER, Fate, ModelRing, Turn
 from webhook.clock import ReceiptClock
@@ -180,4 +181,4 @@ def played(schedule: Schedule) -> Writer:
 
 
 def run_with(test: Coroutine[Any, Any, None], clock: VirtualClock) -> None:
-    run(test, clock, [webhook.store.cassandra.lane])
+    run(test, clock, [webhook.store.cassandra.lane, webhook.store.cassandra.patience])

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import webhook.commit
 import webhook.store.cassandra.keeper
 import webhook.store.cassandra.lane
+import webhook.store.cassandra.patience
 import webhook.store.cassandra.store
 from tests.support.virtual_time import BEGIN, VirtualClock, run
 from tests.webhook.rules.examples import examples
@@ -26,9 +27,9 @@ from webhook.commit import CommitLimits, GroupCommit, Outcome
 from webhook.events import Event
 from webhook.store.cassandra.lane import INSERT_EVENTS, SEAL_AFTER_SECONDS
 from webhook.store.cassandra.link import Link, Look
+from webhook.store.cassandra.patience import PATIENCE_SECONDS
 from webhook.store.cassandra.store import (
     MOST_REPEATED,
-    PATIENCE_SECONDS,
     REPEAT_SECONDS,
     WRITE_SECONDS,
     CassandraStore,
@@ -41,6 +42,7 @@ MODULES = [
     webhook.commit,
     webhook.store.cassandra.keeper,
     webhook.store.cassandra.lane,
+    webhook.store.cassandra.patience,
     webhook.store.cassandra.store,
 ]
 LIMITS = CommitLimits(100, 10_000, 20, 10_000, answer_seconds=10.0)
@@ -49,9 +51,14 @@ LIMITS = CommitLimits(100, 10_000, 20, 10_000, answer_seconds=10.0)
 class Bench:
     """A store on a ring in memory; `marks` are those by which a ring shows that it was emptied."""
 
-    def __init__(self, script: Iterable[Turn] = (), second: float = 0.0) -> None:
+    def __init__(
+        self,
+        script: Iterable[Turn] = (),
+        second: float = 0.0,
+        reading: Sequence[float] = (0.01,),
+    ) -> None:
         self.clock = VirtualClock(BEGIN + second)
-        self.ring = ModelRing(self.clock, script)
+        self.ring = ModelRing(self.clock, script, reading)
         self.marks = {"events": "as made"}
         self.ring.use(cast("Link", self._link()))
         with ExitStack() as stack:
@@ -286,6 +293,32 @@ def test_in_an_outage_a_write_is_refused_at_once() -> None:
             with pytest.raises(StoreUnavailable):
                 await bench.write()
             assert bench.clock.monotonic() - before < PATIENCE_SECONDS / 2
+
+    bench.run(test)
+
+
+def test_where_reads_worked_one_that_fails_is_tried_again() -> None:
+    """So a GET, too, hears nothing of a node that restarts."""
+    bench = Bench(reading=[0.01, -0.2, -0.2])
+
+    async def test() -> None:
+        await bench.store.health()
+        for _ in range(5):
+            assert await bench.store.counts_since(BEGIN) == {}
+
+    bench.run(test)
+
+
+def test_in_an_outage_a_read_fails_at_once() -> None:
+    bench = Bench(reading=[0.01, *[-0.2] * 1000])
+
+    async def test() -> None:
+        await bench.store.health()
+        for patience in (PATIENCE_SECONDS, 0.0, 0.0):
+            before = bench.clock.monotonic()
+            with pytest.raises(StoreUnavailable):
+                await bench.store.counts_since(BEGIN)
+            assert patience <= bench.clock.monotonic() - before <= patience + 0.5
 
     bench.run(test)
 

@@ -331,7 +331,7 @@ def test_what_the_window_has_left_behind_is_forgotten() -> None:
 
 def test_a_quorum_that_does_not_answer_is_said_to() -> None:
     clock = VirtualClock()
-    ring = ModelRing(clock, reading=[0.01, -1.0])
+    ring = ModelRing(clock, reading=[0.01, -1.0, -1.0])
     reader = WindowReader(ring, clock.time)
 
     async def test() -> None:

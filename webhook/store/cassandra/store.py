@@ -16,6 +16,7 @@ from webhook.store.cassandra.lane import (
     Lane,
     largest_body,
 )
+from webhook.store.cassandra.patience import patiently
 from webhook.store.cassandra.ring import Ring
 from webhook.store.cassandra.settling import SELECT_LAST, Settler
 from webhook.store.cassandra.url import RingSettings
@@ -25,8 +26,6 @@ from webhook.store.contract import Gauge, OutcomeUnknown, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 1.0  # where writes worked until now, a refusal is asked again for so long
-PAUSE_SECONDS = 0.1
 WRITE_SECONDS = 10.0  # a write is repeated for so long before its outcome is called unknown
 REPEAT_SECONDS = 120.0  # and then in the background
 MOST_REPEATED = 16  # writes in the background at once
@@ -75,7 +74,7 @@ class CassandraStore:
         lane, epoch = self._idle.pop() if self._idle else self._new_lane(), self._epoch
         self._newest = max(self._newest, batch[0].received_at // MICROSECONDS // MINUTE)
         try:
-            await self._insist(lane, batch)
+            await patiently(lambda: lane.write(batch), lambda: self._proven)
         except StoreUnavailable as error:
             self._put_back(lane, epoch)
             self._failed(error)
@@ -88,23 +87,6 @@ class CassandraStore:
         # lane is not used again, and not sealed.
         self._put_back(lane, epoch)
         self._worked()
-
-    async def _insist(self, lane: Lane, batch: Sequence[Event]) -> None:
-        """Write, and again if the ring says no for a moment, as while one of its nodes restarts.
-
-        But not if it refused the write before: in an outage clients get the refusal at once.
-        """
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                await lane.write(batch)
-            except StoreUnavailable as error:
-                if not self._proven or time.monotonic() > deadline:
-                    raise
-                log.info("the ring refuses a write; trying again: %s", error)
-                await asyncio.sleep(PAUSE_SECONDS)
-            else:
-                return
 
     def _worked(self) -> None:
         if self._failing:

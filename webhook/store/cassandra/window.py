@@ -15,6 +15,7 @@ from typing import Any
 from webhook.clock import SKEW_SECONDS
 from webhook.store.cassandra.codec import decode_counts, encode_int
 from webhook.store.cassandra.lane import JOINED_SECONDS, MINUTE
+from webhook.store.cassandra.patience import patiently
 from webhook.store.cassandra.ring import Ring
 from webhook.store.contract import OutcomeUnknown, StoreUnavailable
 
@@ -42,6 +43,7 @@ class WindowReader:
         self._ring = ring
         self._now = now
         self._minutes: dict[int, Minute] = {}
+        self._proven = False  # whether the last read worked
         self.reads = 0
         """Statements sent so far in order to count."""
 
@@ -107,6 +109,15 @@ class WindowReader:
         return await self._ask(statement, values)
 
     async def _ask(self, statement: str, values: list[bytes]) -> list[Any]:
+        try:
+            rows = await patiently(lambda: self._attempt(statement, values), lambda: self._proven)
+        except StoreUnavailable:
+            self._proven = False
+            raise
+        self._proven = True
+        return rows
+
+    async def _attempt(self, statement: str, values: list[bytes]) -> list[Any]:
         try:
             return await self._ring.execute(statement, values)
         except OutcomeUnknown as error:  # a read changes nothing: it may simply be asked again
