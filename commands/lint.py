@@ -1,9 +1,10 @@
 """Check style, types, and the files that are not Python.
 
 Python: ruff (lint and format) and mypy --strict. Shell: shellcheck. Dockerfiles: hadolint. YAML:
-yamllint. HCL and jobs: they must parse, and `nomad fmt` must change nothing, if Nomad is in the
-cache (`scripts/binaries get nomad`). Prometheus rules: `promtool check rules`, and `promtool test
-rules` with prometheus/tests, if promtool is in PATH.
+yamllint. HCL and jobs: they must parse; `nomad fmt` must change nothing, and `nomad job validate`
+must accept the jobs, if Nomad is in the cache (`scripts/binaries get nomad`). Prometheus rules:
+`promtool check rules`, and `promtool test rules` with prometheus/tests, if promtool is in PATH.
+Documents: links, and the commands and names that they mention.
 
 The repository determines which files are checked; no list is kept.
 """
@@ -39,8 +40,9 @@ def main() -> int:
         [python, "-m", "yamllint", "-s", "-d", YAML_RULES, *having(files, is_yaml)],
         [python, "-m", "commands.hcl", *having(files, is_hcl)],
         *shell_and_docker(files),
-        *nomad_format(files, fix=fix),
+        *nomad_checks(files, fix=fix),
         *prometheus_rules(files),
+        [python, "-m", "pytest", "-q", "tests/tools/test_docs.py"],
     ]
     codes = [run(check) for check in checks]
     return max(codes)
@@ -77,6 +79,10 @@ def is_yaml(path: Path) -> bool:
 
 def is_hcl(path: Path) -> bool:
     return path.suffix in {".hcl", ".nomad"}
+
+
+def is_job(path: Path) -> bool:
+    return path.suffix == ".nomad"
 
 
 def is_shell(path: Path) -> bool:
@@ -117,13 +123,16 @@ def shell_and_docker(files: list[Path]) -> list[list[str]]:
     return checks
 
 
-def nomad_format(files: list[Path], *, fix: bool) -> list[list[str]]:
-    """The check of the jobs' format, with the cache's Nomad or the machine's own."""
+def nomad_checks(files: list[Path], *, fix: bool) -> list[list[str]]:
+    """The checks of the jobs, with the cache's Nomad or the machine's own; no agent is needed."""
     program = cached(NOMAD) or shutil.which("nomad")
     if program is None:
-        say("skipped: nomad fmt; to run it: scripts/binaries get nomad")
+        say("skipped: nomad fmt, nomad job validate; to run them: scripts/binaries get nomad")
         return []
-    return [[str(program), "fmt", *([] if fix else ["-check"]), *having(files, is_hcl)]]
+    return [
+        [str(program), "fmt", *([] if fix else ["-check"]), *having(files, is_hcl)],
+        *([str(program), "job", "validate", job] for job in having(files, is_job)),
+    ]
 
 
 def prometheus_rules(files: list[Path]) -> list[list[str]]:
