@@ -21,8 +21,10 @@ from uuid import UUID
 from cassandra.cqltypes import lookup_casstype
 
 from tests.support.virtual_time import VirtualClock
+from webhook.events import Event
 from webhook.store.cassandra.lane import INSERT_COUNTS, INSERT_EVENTS, INSERT_LANE, SELECT_EVENTS
 from webhook.store.cassandra.ring import Ring
+from webhook.store.cassandra.settling import SELECT_LAST
 from webhook.store.cassandra.url import RingSettings
 from webhook.store.cassandra.window import SELECT_COUNTS, SELECT_LANES
 from webhook.store.contract import OutcomeUnknown, StoreUnavailable
@@ -44,6 +46,7 @@ class Fate(Enum):
     LOST = "never applied, and no answer"
     LATE = "no answer, and applied later"
     REFUSED = "not applied, and that is said"
+    ALONE = "on one node alone, which a quorum need not ask, and no answer"
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,10 @@ class ModelRing(Ring):
         """Minutes whose list of lanes was read, and the place of that."""
         self.counts_read: list[Partition] = []
         """Partitions whose counts were read."""
+        self.last_read: list[Partition] = []
+        """Partitions whose last row was read from all nodes."""
+        self.away = False
+        """Whether a node is away: a quorum answers, and all nodes don't."""
         self.late = 0
         """Mutations that are still to be applied."""
         self.agreed = True
@@ -154,6 +161,7 @@ class ModelRing(Ring):
         self._rows: dict[Partition, dict[int, Cells]] = {}
         self._lanes: dict[int, dict[UUID, Cells]] = {}
         self._applied: list[Attempt] = []
+        self._alone: list[Attempt] = []
 
     # What is there
 
@@ -209,9 +217,10 @@ class ModelRing(Ring):
     async def execute(
         self, statement: str, values: Sequence[bytes], *, every_copy: bool = False
     ) -> list[Any]:
-        """See `Ring`. A write is on all nodes here or on none, so there is nothing to settle."""
+        """See `Ring`."""
         if every_copy:
-            return []
+            assert statement == SELECT_LAST
+            return await self._read_last(values)
         if statement in (SELECT_LANES, SELECT_COUNTS):
             return await self._read(statement, values)
         turn = next(self.script, Turn(Fate.STORED))
@@ -228,6 +237,8 @@ class ModelRing(Ring):
         await asyncio.sleep(turn.seconds / 2)
         if turn.fate in (Fate.STORED, Fate.UNHEARD):
             self._apply(attempt)
+        if turn.fate is Fate.ALONE:
+            self._alone.append(attempt)
         if turn.fate is Fate.LATE:
             self.late += 1
             asyncio.get_running_loop().call_later(turn.later, self._apply_late, attempt)
@@ -294,3 +305,31 @@ class ModelRing(Ring):
             rows = [SimpleNamespace(counts=counts)] if there else []
         await asyncio.sleep(seconds / 2)
         return rows
+
+    async def _read_last(self, values: Sequence[bytes]) -> list[Any]:
+        partition = integer(values[0]), UUID(bytes=values[1])
+        self.last_read.append(partition)
+        await asyncio.sleep(0.01)
+        if self.away:
+            raise StoreUnavailable("a node is away")
+        there = [
+            one
+            for one in (*self._applied, *self._alone)
+            if one.statement in (INSERT_EVENTS, INSERT_COUNTS) and one.partition == partition
+        ]
+        writes = [one for one in there if one.statement == INSERT_EVENTS]
+        if not writes:
+            return [SimpleNamespace(seq=None, events=None)] if there else []
+        last = max(writes, key=lambda one: (one.seq, one.timestamp))
+        counted = max(there, key=lambda one: one.timestamp)
+        events = [Event(*one) for one in decoded_events(last.values[5])]
+        return [
+            SimpleNamespace(
+                seq=last.seq,
+                counts=counted.counts,
+                events=events,
+                written=last.timestamp,
+                counted=counted.timestamp,
+                ttl=last.ttl,
+            )
+        ]
