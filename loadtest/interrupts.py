@@ -5,19 +5,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from tools.stops import leave
+
 GIVE_UP = 3
 
 
 class Interrupts:
-    """Counts the signals that ask for an end; the third one raises KeyboardInterrupt.
+    """Counts the signals that ask for an end; the third one ends it as an exception.
 
-    Before the load has begun there is nothing to wait for, or to judge: `heed` raises it then.
+    Before the load has begun there is nothing to wait for, or to judge: `heed` does the same then.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
         self.count = 0
+        self._last: int = signal.SIGINT
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -29,11 +32,12 @@ class Interrupts:
                 signal.signal(number, handler)
 
     def heed(self) -> None:
-        """Raise KeyboardInterrupt if a signal has come."""
+        """Leave, as the last signal wants it, if one has come."""
         if self.count:
-            raise KeyboardInterrupt
+            leave(self._last)
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.count += 1
+        self._last = number
         if self.count == GIVE_UP:  # once: what it ends may be cleaned up undisturbed
-            raise KeyboardInterrupt
+            leave(number)

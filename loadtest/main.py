@@ -18,7 +18,6 @@ from webhook.store.contract import StartError
 from webhook.store.sqlite.url import sqlite_path_or_none
 
 COULD_NOT_BEGIN = 2
-GIVEN_UP = 130
 
 
 def main(wish: Plan | Again | Judge) -> int:
@@ -43,10 +42,10 @@ def _run(plan: Plan) -> int:
     except (TargetUnavailable, RuntimeError) as error:
         shutil.rmtree(directory)
         fail(str(error), COULD_NOT_BEGIN)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # a stop
         shutil.rmtree(directory)
         say("given up: there is no report")
-        return GIVEN_UP
+        raise
     say("drawing the report")
 
     def write() -> None:

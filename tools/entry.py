@@ -14,6 +14,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+from tools.stops import leave
+
 INTERRUPTED = 128 + signal.SIGINT
 READER_GONE = 128 + signal.SIGPIPE  # as a shell shows a program that it has ended
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -32,13 +34,6 @@ def _on_a_stop(handler: Callable[[int, FrameType | None], None]) -> None:
 def _end_at_once(number: int, _: FrameType | None) -> None:
     """While there is nothing to put in order. Inside an import an exception may get lost."""
     os._exit(128 + number)
-
-
-def _leave(number: int, _: FrameType | None) -> NoReturn:
-    """As exceptions, so that what was begun is put in order."""
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    sys.exit(128 + number)
 
 
 def _provide_streams() -> None:
@@ -112,7 +107,7 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     code: object
     try:
         try:
-            _on_a_stop(_leave)
+            _on_a_stop(leave)
             code = main()
         except SystemExit as leaving:
             code = leaving.code
