@@ -108,9 +108,12 @@ client {
   # A webhook drains for up to 20 s after SIGTERM.
   max_kill_timeout = "60s"
 
-  # Clouds are not asked what machine this is: the answer is a time-out.
   options = {
+    # Clouds are not asked what machine this is: the answer is a time-out.
     "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean"
+
+    # The other drivers are not asked, either: that of Java starts a JVM every 30 s to see its version.
+    "driver.allowlist" = "exec"
   }
 }
 
