@@ -28,6 +28,10 @@ _TAKEN_PATHS = frozenset(
     }
 )
 _HOST = re.compile(r"\*|(\*\.)?[\w-]+(\.[\w-]+)*\.?", re.ASCII)
+_OF_A_SERVICE = re.compile(
+    r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_PORT_OF_A_SERVICE = re.compile(r"(tcp|udp|sctp)://\S+")
 _PRINTABLE = re.compile(r"[!-~]*")
 
 
@@ -239,12 +243,23 @@ def settings_help() -> str:
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
     """Variables with our prefix that are not settings, each with the setting it resembles.
 
-    They deserve a warning, not a refusal: orchestrators add their own variables
-    (`WEBHOOK_SERVICE_HOST`, `WEBHOOK_PORT_8080_TCP`) for a service called webhook.
+    They deserve a warning, not a refusal. Those that an orchestrator adds for a service whose name
+    begins with webhook deserve none.
     """
     known = [PREFIX + name.upper() for name in _kinds()]
-    unknown = [name for name in environ if name.startswith(PREFIX) and name not in known]
+    unknown = [
+        name
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name not in known and not _is_injected(name, value)
+    ]
     return {name: next(iter(difflib.get_close_matches(name, known, 1)), None) for name in unknown}
+
+
+def _is_injected(name: str, value: str) -> bool:
+    """Whether Kubernetes, or Docker for a link, made it: `WEBHOOK_PORT=tcp://10.0.0.7:8080`."""
+    if _OF_A_SERVICE.fullmatch(name):
+        return True
+    return name.endswith("_PORT") and bool(_PORT_OF_A_SERVICE.fullmatch(value))
 
 
 def _is_http_address(url: str) -> bool:

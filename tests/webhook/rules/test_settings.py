@@ -65,3 +65,23 @@ def test_unknown_variables_are_found_with_what_they_resemble() -> None:
 
 def test_the_help_names_every_setting() -> None:
     assert "WEBHOOK_WINDOW_SECONDS=1800\n" in settings_help()
+
+
+def test_what_an_orchestrator_adds_for_its_services_is_no_mistake() -> None:
+    for service in ("WEBHOOK", "WEBHOOK_RING"):
+        added = {
+            f"{service}_SERVICE_HOST": "10.96.0.7",
+            f"{service}_SERVICE_PORT": "8080",
+            f"{service}_SERVICE_PORT_HTTP": "8080",
+            f"{service}_PORT": "tcp://10.96.0.7:8080",
+            f"{service}_PORT_8080_TCP": "tcp://10.96.0.7:8080",
+            f"{service}_PORT_8080_TCP_PROTO": "tcp",
+            f"{service}_PORT_8080_TCP_PORT": "8080",
+            f"{service}_PORT_8080_TCP_ADDR": "10.96.0.7",
+        }
+        assert unknown_variables(added) == {}
+        assert Settings.from_env(added) == Settings.from_env({})
+
+
+def test_a_port_that_somebody_sets_is_a_mistake() -> None:
+    assert list(unknown_variables({"WEBHOOK_PORT": "9000"})) == ["WEBHOOK_PORT"]
