@@ -60,7 +60,7 @@ STAGES = (
     Stage(
         "unit",
         "pure functions, the rules of the hard modules, the load generator, capacity",
-        seconds=90,
+        seconds=120,
         folders=("webhook/rules", "cluster/rules", "tgibf", "capacity", "tools"),
         commands={"openssl": "openssl"},
     ),
@@ -119,7 +119,7 @@ STAGES = (
     Stage(
         "ring",
         "Cassandra: rings of one, two and three nodes, and their faults",
-        seconds=780,
+        seconds=1000,
         words=frozenset({"ring", "rings"}),
         commands={**NODE_COMMANDS, "faketime": "faketime"},
         servers=("cassandra",),
@@ -128,7 +128,7 @@ STAGES = (
     Stage(
         "cluster",
         "three nodes with Consul, Nomad, Fabio and Cassandra, and their faults",
-        seconds=1460,
+        seconds=1620,
         words=frozenset({"cluster", "running_cluster"}),
         commands={**NODE_COMMANDS, "chromium": "chromium", "gcc": "gcc", "nft": "nftables"},
         servers=("nomad", "consul", "fabio", "cassandra"),
