@@ -40,7 +40,8 @@ examples:
 
 exit codes:
   0 valid: no acknowledged event is lost, no unexpected one is stored, every count was right
-  1 INVALID, or the run was interrupted    2 it could not begin, or wrong usage    130 given up"""
+  1 INVALID, or the run was interrupted    2 it could not begin, or wrong usage
+  129, 130, 143 given up: 128 + the last signal"""
 
 
 @dataclass(frozen=True, slots=True)
