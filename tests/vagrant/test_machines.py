@@ -35,6 +35,7 @@ from tests.support.scripts import script
 from tests.vagrant.libvirt import Libvirt, missing
 from tests.vagrant.speed import Watch, keep_up, processors, unexplained
 from tests.vagrant.summary import errors, figure, is_whole
+from tests.vagrant.ways import WAYS, Way
 from tools.root import ROOT
 from tools.venv import provide_venv
 from webhook.store.audit import stored_ids
@@ -177,6 +178,13 @@ def vagrant(created: Vagrant) -> Vagrant:
     return created
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "way" in metafunc.fixturenames:
+        long = metafunc.config.getoption("--long")
+        ways = [way for way in WAYS if long or way.short]
+        metafunc.parametrize("way", ways, ids=[way.name for way in ways])
+
+
 def well(health: Health) -> bool:
     """Whether all of it is well, and may be scaled."""
     return servers_are_well(health) and is_ready(health)
@@ -314,23 +322,24 @@ def test_a_node_comes_back_from_a_reboot(vagrant: Vagrant) -> None:
         assert stored() == rows
 
 
-def test_a_node_is_halted_and_comes_back_under_load(
-    vagrant: Vagrant, tmp_path: Path, show: Show
+def test_a_node_is_hurt_and_comes_back_under_load(
+    vagrant: Vagrant, way: Way, tmp_path: Path, show: Show
 ) -> None:
-    """1. Load. 2. `vagrant halt node-2`. 3. `vagrant up node-2`. 4. The load ends.
+    """1. Load. 2. node-2 is hurt. 3. It is healed. 4. The load ends.
 
     Result: nothing that was acknowledged is lost, and every count is the number of rows. What goes
-    in at node-2 is cut off with its door; elsewhere there are no errors but those of waiting.
+    in at node-2 is cut off with its door; elsewhere, if the node says goodbye, there are no errors
+    but those of waiting.
     """
     with (
         vagrant.watch(),
         Generator([DOORS[0], DOORS[2]], tmp_path / "staying", "--keep-alive", "--rate=14") as load,
-        Generator([DOORS[1]], tmp_path / "halted", "--keep-alive", "--rate=6") as cut_off,
+        Generator([DOORS[1]], tmp_path / "hurt", "--keep-alive", "--rate=6") as cut_off,
     ):
         load.acknowledge(200, 300)
-        vagrant("halt", "node-2")
+        way.begin(vagrant, "node-2")
         load.acknowledge(200, 900)
-        vagrant("up", "node-2")
+        way.end(vagrant, "node-2")
         await_well()
         load.acknowledge(200, 900)
         kinds = load.finish(interrupt=True)["errors"]
@@ -341,7 +350,9 @@ def test_a_node_is_halted_and_comes_back_under_load(
     settled_counts(DOORS, STORE)
     ids = patiently(lambda: list(of_its_runs(outcomes, stored_ids(STORE))))
     show(judged(outcomes, ids, Bounds(acknowledged=600, unknown=len(outcomes))))
-    assert not unexplained(kinds), kinds
+    show(f"{way.name}: errors at the other doors {kinds}")
+    if way.polite:
+        assert not unexplained(kinds), kinds
 
 
 def test_all_are_halted_and_come_back_by_themselves(vagrant: Vagrant) -> None:
