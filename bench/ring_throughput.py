@@ -19,10 +19,10 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from bench import ring_subjects, wrk
+from bench import wrk
 from bench.cpu import cpu_seconds
 from bench.figures import Figures, conditions, ratio, table
-from bench.ring_subjects import OURS, Subject
+from bench.subjects import ON_A_RING, OURS, Subject, available
 from bench.wrk import Load
 from cluster.linux.namespace import missing
 from harness.receiver import ReceiverProcess
@@ -279,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fail("wrk is not installed; on Debian: apt-get install wrk")
     if reason := missing():
         fail(f"no ring of real nodes here: {reason}")
-    subjects, notes = ring_subjects.available()
+    subjects, notes = available(ON_A_RING)
     for note in notes:
         say(note)
     # Emptying a table must not leave its events on the disk as a snapshot.

@@ -7,8 +7,10 @@ Everything else in the receiver relies on these rules:
 2. A *lane* has at most one write in flight. While it runs, submissions queue up. When it returns,
    the lane takes all that wait, up to a bound, as its next write; if the store keeps spans of time
    apart (`group_seconds`), only those of the oldest one's span. So writes grow with the load, and
-   all events of a write share its fixed cost (a sync of the disk, a round trip). An event that
-   finds its lane idle waits for nobody.
+   all events of a write share its fixed cost (a sync of the disk, a round trip). Before it takes
+   them, a lane lets in what has already arrived at the sockets: it gives the event loop up to
+   `GATHERING_TURNS`, as long as each brings more and fewer than `GATHERED` submissions wait. An
+   event that comes alone and finds its lane idle waits for nobody.
 3. Every accepted submission is settled exactly once, with one of three outcomes: STORED, after the
    store has confirmed it; REFUSED, if none of it is in the store; UNKNOWN, if nobody can tell.
 4. What waits in the queue or is in flight is bounded in events and in bytes. Beyond the bound
@@ -37,6 +39,10 @@ from webhook.peaks import Peak
 from webhook.store.contract import OutcomeUnknown, Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
+
+GATHERING_TURNS = 3
+GATHERED = 128
+"""Submissions among which a write's fixed cost is little."""
 
 
 class Outcome(Enum):
@@ -172,6 +178,9 @@ class GroupCommit(Generic[S]):
                 waiter = loop.create_future()
                 self._idle.append(waiter)
                 await waiter
+            await self._gather()
+            if not self._queue:  # another lane has taken all of it
+                continue
             write = self._next_write()
             self._writes.add(write)
             outcome = await self._outcome(write)
@@ -180,6 +189,16 @@ class GroupCommit(Generic[S]):
             self.figures.writes += 1
             self._wrote(len(write.events), time.monotonic() - write.began_at)
             self._settle(write, outcome)
+
+    async def _gather(self) -> None:
+        """Let in what can be read already (rule 2)."""
+        for _ in range(GATHERING_TURNS):
+            waiting = len(self._queue)
+            if waiting >= GATHERED:
+                return
+            await asyncio.sleep(0)
+            if len(self._queue) <= waiting:
+                return
 
     def _next_write(self) -> Write[S]:
         """Take what fits into one write from the queue: at least one submission."""

@@ -28,7 +28,7 @@ from tests.webhook.rules.submissions import (
     Schedule,
     Step,
 )
-from webhook.commit import GroupCommit, Outcome
+from webhook.commit import GATHERED, GATHERING_TURNS, CommitLimits, GroupCommit, Outcome
 from webhook.events import Event
 
 HANG = 30.0  # seconds
@@ -105,6 +105,39 @@ def test_2_nobody_waits_while_a_lane_is_idle(schedule: Schedule) -> None:
                 one for one in history.flights if one.began_at <= begin and end <= one.ended_at
             ]
             assert len(flying) == schedule.lanes
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "first"),
+    [
+        ([1], 1),  # alone
+        ([1, 0, 1], 1),  # the turn in between brings nothing
+        ([1] * (GATHERING_TURNS + 5), GATHERING_TURNS + 1),
+        ([GATHERED - 1, 1, 1], GATHERED),
+        ([GATHERED, 1], GATHERED),
+    ],
+)
+def test_2_a_lane_lets_in_what_the_next_turns_bring(arrivals: Sequence[int], first: int) -> None:
+    """`arrivals` are the submissions of each turn of the loop."""
+    limits = CommitLimits(1000, 10_000_000, 1000, 10_000_000, ANSWER_SECONDS)
+
+    async def test() -> None:
+        places, now = count(), clock.monotonic
+        store = ScriptedStore(1, 0, [], lambda: next(places), now, lambda _flight: None)
+        commit: GroupCommit[Post] = GroupCommit(store, limits, lambda _posts, _: None)
+        commit.start()
+        await asyncio.sleep(1)  # the lane waits
+        numbers = count()
+        for arriving in arrivals:
+            for _ in range(arriving):
+                commit.submit(one(next(numbers), now()))
+            await asyncio.sleep(0)
+        await asyncio.sleep(1)
+        assert len(store.flights[0].events) == first
+        await commit.stop()
+
+    clock = VirtualClock()
+    run(test(), clock, [webhook.commit])
 
 
 def test_2_a_span_of_time_ends_before_the_first_microsecond_of_the_next() -> None:
@@ -267,7 +300,7 @@ def test_5_what_is_in_flight_for_too_long_goes_on_and_keeps_its_lane_and_its_roo
         commit.start()
         began = now()
         assert commit.submit(one(1, began, 5, 50))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)  # its write begins
         assert commit.submit(one(2, began, 3, 30))
         await asyncio.sleep(LATEST_SECONDS)
         assert [(number, how) for _, number, how in settled] == [

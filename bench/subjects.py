@@ -1,10 +1,11 @@
-"""What `scripts/bench ring` compares: our receiver and its peers, fetched or built first."""
+"""What the benchmarks compare: our receiver and its peers, fetched or built first."""
 
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tools.say import say
@@ -26,10 +27,10 @@ class Subject:
     """Raises NotHere."""
 
 
-def available() -> tuple[list[Subject], list[str]]:
-    """The subjects that can run here, ours first, and a line on each that can't."""
+def available(subjects: Sequence[Subject]) -> tuple[list[Subject], list[str]]:
+    """Those of the subjects that can run here, and a line on each that can't."""
     here, notes = [], []
-    for subject in (OURS, *_PEERS):
+    for subject in subjects:
         try:
             subject.provide()
         except NotHere as reason:
@@ -53,11 +54,17 @@ def provide_express() -> None:
     stamp.write_text(digest)
 
 
-def provide_go() -> None:
+def provide_go(name: str) -> None:
     """Build it; Go's own cache knows whether there is anything to do. Raises NotHere."""
     _need("go", "golang-go, if that is 1.24 or later; see go.dev/dl")
-    say("building bench/peers/go")
-    _run(["go", "build", "-trimpath", "-buildvcs=false", "-o", ".build/peer", "."], PEERS / "go")
+    say(f"building bench/peers/{name}")
+    _run(["go", "build", "-trimpath", "-buildvcs=false", "-o", ".build/peer", "."], PEERS / name)
+
+
+def provide_go_sqlite() -> None:
+    """Its driver compiles SQLite, which takes a minute the first time. Raises NotHere."""
+    _need("gcc", "gcc")
+    provide_go("go_sqlite")
 
 
 def _need(command: str, package: str) -> None:
@@ -73,8 +80,15 @@ def _run(command: list[str], folder: Path) -> None:
 
 
 OURS = Subject("receiver", "webhook")
-_PEERS = (
+ON_A_RING = (
+    OURS,
     Subject("FastAPI", "bench.peers.fastapi_cassandra"),
     Subject("Express", "bench.peers.express", provide_express),
-    Subject("Go", "bench.peers.go", provide_go),
+    Subject("Go", "bench.peers.go", partial(provide_go, "go")),
+)
+ON_SQLITE = (
+    OURS,
+    Subject("no store", "bench.no_store"),
+    Subject("FastAPI", "bench.peers.fastapi_server"),
+    Subject("Go, group commit", "bench.peers.go_sqlite", provide_go_sqlite),
 )
