@@ -13,7 +13,7 @@ import pytest
 from cluster.linux.namespace import missing
 from harness.cluster import Cluster
 from harness.ring import NoRingError, Ring
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from tests.support.rings import SharedRings
 from tests.support.say import Say
 from tests.support.staging import words

@@ -15,7 +15,7 @@ import pytest
 
 from artifacts.packages import lock_for, provide_packages
 from artifacts.release import PYTHON
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from tools.root import ROOT
 from webhook.settings import PREFIX
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from harness.consul import NODE, Consul
 from tests.browser.conftest import WAIT_MS
 from tests.browser.drawing import FONTS, broken, draw_in, sticking_out
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 
 expect.set_options(timeout=WAIT_MS)
 

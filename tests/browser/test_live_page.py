@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import WAIT_MS, Witness
 from tests.browser.drawing import FONTS, broken, draw_in, sticking_out, text_box
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from tools.root import ROOT
 
 expect.set_options(timeout=WAIT_MS)

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, Response, expect
 from harness.http import request
 from tests.browser.conftest import WAIT_MS, Witness
 from tests.browser.proxy import Nginx, documented_location
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 
 expect.set_options(timeout=WAIT_MS)
 

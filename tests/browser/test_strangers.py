@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.browser import CHROMIUM_ARGUMENTS, WAIT_MS
+from tests.support.checked_receiver import Receiver
 from tests.support.file_server import serving
-from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.browser
 

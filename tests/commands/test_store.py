@@ -8,7 +8,7 @@ import pytest
 
 from harness.generator import Generator
 from harness.waiting import wait_for
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from tests.support.rows import rows
 from tests.support.scripts import script
 

@@ -18,7 +18,7 @@ from harness.waiting import wait_for
 from loadtest.display import Display, State
 from loadtest.interrupts import Interrupts
 from loadtest.record import Samples
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from tests.support.scripts import SCRIPTS, figure, script
 
 TAKEN = ["--target", "http://127.0.0.1:1"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.verification import Bounds, judged, settled_counts
 from harness.waiting import wait_for
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from tgibf.outcome import Outcome
 from webhook.store.audit import stored_ids
 

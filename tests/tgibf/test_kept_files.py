@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.waiting import wait_for
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from tests.support.scripts import figure, script
 from tests.tgibf.generator import finish, start
 from tests.tgibf.peer import Peer

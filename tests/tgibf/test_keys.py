@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from tests.tgibf.generator import tgibf
 from tgibf.key import KeyFileError, parse_key, signing_key
 from tgibf.ledger import read_ledger

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.waiting import wait_for
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from tests.support.scripts import script
 from tests.tgibf.generator import COMMAND, Finished, environment, finish, start
 from tests.tgibf.peer import Peer

@@ -18,7 +18,7 @@ from cluster.ring.schema import (
 )
 from harness.ring import CASSANDRA, Ring
 from harness.waiting import wait_for
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from webhook.store.audit import stored
 
 MAX_HINT_WINDOW = 3 * 3600

@@ -15,7 +15,7 @@ import pytest
 
 from harness.http import Answer
 from harness.waiting import wait_for
-from tests.support.receiver import EVENT, Receiver
+from tests.support.checked_receiver import EVENT, Receiver
 from tests.support.rows import rows
 from webhook.store.sqlite.copying import COPIED_FRAMES
 from webhook.store.sqlite.guard import LOOK_SECONDS

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.generator import Generator
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from tests.support.rows import ids, rows
 from tgibf.outcome import Outcome
 from tgibf.verdict import judge

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from tests.support.strace import needs_strace
 
 SYNC = re.compile(r"f(data)?sync\(\d+<[^>]*events\.db-wal>")

@@ -7,8 +7,8 @@ import pytest
 from harness.ring import Ring
 from harness.stores import new_store
 from harness.waiting import wait_for
+from tests.support.checked_receiver import Receiver
 from tests.support.faked_clock import FakedClock
-from tests.support.receiver import Receiver
 
 AHEAD = "webhook_clock_ahead_of_ring_seconds"
 

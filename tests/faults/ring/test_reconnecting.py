@@ -12,9 +12,9 @@ import pytest
 from harness.ring import SHORT_LIVED, Node, Ring
 from harness.stores import new_store
 from harness.waiting import wait_for
+from tests.support.checked_receiver import EVENT, Receiver
 from tests.support.hosts_file import HostsFile
 from tests.support.locked_ring import PASSWORDS, LockedRing
-from tests.support.receiver import EVENT, Receiver
 from webhook.store.audit import stored
 from webhook.store.cassandra.url import RingSettings
 from webhook.store.contract import StartError

@@ -5,7 +5,7 @@ import shutil
 from harness.ring import Ring
 from harness.stores import new_store
 from harness.waiting import wait_for
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from webhook.store.audit import stored
 from webhook.store.contract import StartError
 

@@ -22,8 +22,8 @@ from harness.ring import Ring
 from harness.stores import new_store
 from harness.verification import Bounds
 from harness.waiting import wait_for
+from tests.support.checked_receiver import EVENT, Receiver
 from tests.support.faked_clock import FakedClock
-from tests.support.receiver import EVENT, Receiver
 from tests.support.verification import verify
 from webhook.store.audit import stored
 from webhook.store.contract import StartError

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.waiting import wait_for
+from tests.support.checked_receiver import Receiver
 from tests.support.raw_http import RawConnection, post
-from tests.support.receiver import Receiver
 from tests.support.rows import bodies, rows
 
 EVENT = b'{"type": "call.new"}'

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.checked_receiver import EVENT, Receiver
 from tests.support.raw_http import RawConnection, post
-from tests.support.receiver import EVENT, Receiver
 from tests.support.rows import bodies, query
 from webhook.http.inflate import FREE_BYTES, Inflater
 from webhook.problem import Problem

@@ -16,8 +16,8 @@ import pytest
 
 from harness.waiting import wait_for
 from tests.support.certificates import Files, make, needs_openssl
+from tests.support.checked_receiver import Receiver
 from tests.support.raw_http import RawConnection, post
-from tests.support.receiver import Receiver
 from tests.support.rows import rows
 from webhook.allocations import Allocations, Catalog, Instance, ThisAllocation
 from webhook.certificate import Certificate

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.waiting import wait_for
+from tests.support.checked_receiver import Receiver
 from tests.support.raw_http import RawAnswer, RawConnection, post
-from tests.support.receiver import Receiver
 from webhook.signature import sign
 
 EVENT = b'{"type": "call.new"}'

@@ -12,7 +12,7 @@ import pytest
 
 from harness.consul import NODE, Consul
 from harness.waiting import wait_for
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 
 pytestmark = pytest.mark.consul
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.checked_receiver import Receiver
 from tests.support.raw_http import RawAnswer, RawConnection, post
-from tests.support.receiver import Receiver
 
 EVENT = b'{"type": "call.new"}'
 

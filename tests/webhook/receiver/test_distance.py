@@ -5,8 +5,8 @@ import random
 from collections import Counter
 from pathlib import Path
 
+from tests.support.checked_receiver import Receiver
 from tests.support.raw_http import post
-from tests.support.receiver import Receiver
 from tests.support.relay import relay
 
 CONNECTIONS = 300

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.waiting import wait_for
+from tests.support.checked_receiver import Receiver
 from tests.support.raw_http import RawConnection, post
-from tests.support.receiver import Receiver
 from tests.webhook.receiver.test_pressure import EVENT, open_at_once
 
 PROMPT_SECONDS = 1.0

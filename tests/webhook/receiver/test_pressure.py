@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from harness.waiting import wait_for
+from tests.support.checked_receiver import Receiver
 from tests.support.raw_http import RawConnection, post
-from tests.support.receiver import Receiver
 from tests.support.rows import rows
 
 EVENT = b'{"type": "call.new"}'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.receiver import EVENT, Receiver
+from tests.support.checked_receiver import EVENT, Receiver
 from tests.support.rows import query, rows
 from tools.root import ROOT
 from webhook.app import PAGE_POLICY

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from harness.waiting import wait_for
+from tests.support.checked_receiver import Receiver
 from tests.support.raw_http import RawConnection, post
-from tests.support.receiver import Receiver
 from tests.support.strace import needs_strace
 
 EVENT = b'{"type": "call.new"}'

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.waiting import wait_for
+from tests.support.checked_receiver import Receiver
 from tests.support.raw_http import RawConnection, post
-from tests.support.receiver import Receiver
 from tests.support.rows import rows_since
 from webhook.window import Window
 

@@ -8,8 +8,8 @@ import pytest
 from harness.ring import Ring
 from harness.stores import new_store
 from harness.waiting import wait_for
+from tests.support.checked_receiver import EVENT, Receiver
 from tests.support.faked_clock import FakedClock
-from tests.support.receiver import EVENT, Receiver
 from webhook.store.audit import stored
 
 RECOVERY_SECONDS = 10

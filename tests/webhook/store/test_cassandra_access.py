@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.waiting import wait_for
+from tests.support.checked_receiver import Receiver
 from tests.support.locked_ring import PASSWORDS, LockedRing
-from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.usefixtures("no_shared_ring")
 

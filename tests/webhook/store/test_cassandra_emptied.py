@@ -17,7 +17,7 @@ from harness.ring import CASSANDRA, Ring
 from harness.stores import new_store
 from harness.verification import settled_counts
 from harness.waiting import wait_for
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from webhook.store.audit import stored
 
 AGREE_SECONDS = 20

@@ -8,7 +8,7 @@ import pytest
 from harness.ring import Ring
 from harness.stores import new_store
 from harness.waiting import wait_for
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from webhook.store.cassandra.lane import largest_body
 
 MAX_ARRAY_EVENTS = 1000  # unless set

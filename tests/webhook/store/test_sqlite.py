@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.waiting import wait_for
+from tests.support.checked_receiver import EVENT, Receiver
 from tests.support.faked_clock import FakedClock
-from tests.support.receiver import EVENT, Receiver
 from tests.support.rows import query, rows
 from tests.support.strace import needs_strace
 from webhook.events import Event

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from commands.copies import back_up, restore
-from tests.support.receiver import Receiver
+from tests.support.checked_receiver import Receiver
 from tests.support.rows import rows
 from webhook.store.sqlite.files import LOCK, SHM, WAL, beside
 
