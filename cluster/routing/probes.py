@@ -7,8 +7,21 @@ from contextlib import suppress
 from cluster.routing.targets import Probe
 
 PROBE_SECONDS = 0.5
+LATEST_SECONDS = 5.0
+"""From the start of a round of probes to the next one, at least and at most."""
+SHARE = 0.02
+"""Of a core, for the probes of all instances: where that is too little, rounds are further apart."""
 ANSWER_SECONDS = 1.0
 REQUEST = b"GET /ready HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n"
+
+
+def pause(took: float, cpu: float) -> float:
+    """Seconds until the next round, after one that took `took` seconds and `cpu` of CPU time.
+
+    Each node asks each instance, so the work grows with the square of the cluster. And a machine
+    that needs long for it has no time to spare.
+    """
+    return max(0.0, min(max(PROBE_SECONDS, cpu / SHARE), LATEST_SECONDS) - took)
 
 
 async def probe_all(addresses: Iterable[str]) -> dict[str, Probe]:

@@ -20,7 +20,7 @@ from tornado.web import Application, RequestHandler
 from cluster.layout import TRAFFIC_PORT, VIEW_PORT
 from cluster.routing.beats import Beats, Echo
 from cluster.routing.catalog import Catalog, View
-from cluster.routing.probes import PROBE_SECONDS, probe_all
+from cluster.routing.probes import pause, probe_all
 from cluster.routing.targets import Instance, Probe, choose
 from tools.network import interface_address
 
@@ -53,7 +53,7 @@ class Routes:
     async def go_on(self) -> None:
         """Ask the instances, and choose among them, until cancelled."""
         while True:
-            began = time.monotonic()
+            began, used = time.monotonic(), time.thread_time()
             nodes = self.view.nodes.items()
             others = {name: address for name, address in nodes if address != self._own_address}
             try:
@@ -62,7 +62,7 @@ class Routes:
                 log.error("no beats to all of %s: %s", ", ".join(others), error)
             self.probes = await probe_all(one.address for one in self.view.instances)
             self._choose()
-            await asyncio.sleep(max(0.0, began + PROBE_SECONDS - time.monotonic()))
+            await asyncio.sleep(pause(time.monotonic() - began, time.thread_time() - used))
 
     def refresh(self) -> list[Instance]:
         """The targets of this moment: beats tell of a node sooner than probes end."""

@@ -2,7 +2,8 @@
 
 Consul says where instances are. It can't say whether they are reachable *from this node*: it
 notices a silent node after half a minute, and never notices that two nodes can't reach each other.
-So each node checks for itself, twice per second, and its results override Consul's.
+So each node checks for itself, twice per second unless that takes too much of its time, and its
+results override Consul's.
 """
 
 from collections.abc import Collection, Iterable, Mapping

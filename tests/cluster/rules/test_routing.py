@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cluster.routing.beats import BEAT_SECONDS, MISSED, Beats, Echo, Peer
 from cluster.routing.catalog import PATIENCE_SECONDS, Memory
-from cluster.routing.probes import probe
+from cluster.routing.probes import LATEST_SECONDS, PROBE_SECONDS, SHARE, pause, probe
 from cluster.routing.service import metrics_of
 from cluster.routing.targets import Instance, Probe, choose
 
@@ -158,6 +158,21 @@ def test_where_nothing_listens_it_is_absent() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
     assert asyncio.run(probe(f"127.0.0.1:{port}")) is Probe.ABSENT
+
+
+@given(st.floats(0, 2), st.floats(0, 2))
+def test_probes_take_a_share_of_a_core_at_most(took: float, cpu: float) -> None:
+    apart = took + pause(took, cpu)
+    assert apart >= min(cpu / SHARE, LATEST_SECONDS) - 1e-9
+    assert apart <= max(took, LATEST_SECONDS) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("took", "cpu", "apart"),
+    [(0.01, 0.004, PROBE_SECONDS), (0.7, 0.004, 0.7), (0.1, 0.05, 2.5), (1.0, 0.9, LATEST_SECONDS)],
+)
+def test_how_far_rounds_of_probes_are_apart(took: float, cpu: float, apart: float) -> None:
+    assert took + pause(took, cpu) == pytest.approx(apart)
 
 
 async def missed_after(listening: bool, beats: int) -> int:
