@@ -48,6 +48,8 @@ def read_results(stage: str, report: Path, seconds: float) -> Results:
         return Results(stage, seconds, ())
     tests: dict[str, Test] = {}
     for case in ET.parse(report).iter("testcase"):  # noqa: S314 - pytest's own
+        if case.get("name") is None:  # it was interrupted
+            continue
         name = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
         skipped = case.find("skipped")
         test = Test(

@@ -204,6 +204,9 @@ class Account:
             print(f"{test.seconds:8.1f} s  {test.name}")
         _show_reasons("skipped", Counter(test.skipped for test in tests if test.skipped))
         left = {f"{name}: {why}": self._tests(name, stages) for name, why in self.left_out.items()}
+        for one in self.results:
+            if unfinished := self._tests(one.stage, stages) - len(one.tests):
+                left[f"{one.stage}: not run to its end"] = unfinished
         _show_reasons("left out", left)
         missing = missing_commands(stages, _here(stages))
         if missing and not can_install():

@@ -10,7 +10,7 @@ PROBE_SECONDS = 0.5
 LATEST_SECONDS = 5.0
 """From the start of a round of probes to the next one, at least and at most."""
 SHARE = 0.02
-"""Of a core, for the probes of all instances: where that is too little, rounds are further apart."""
+"""Of a core, for the probes of all instances; rounds are further apart where it is too little."""
 ANSWER_SECONDS = 1.0
 REQUEST = b"GET /ready HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n"
 

@@ -183,8 +183,11 @@ def test_a_run_that_is_ended_leaves_nothing_behind(
             os.killpg(run.pid, number)  # as a terminal does
         else:
             run.send_signal(number)
-        run.communicate(timeout=60)
+        printed, _ = run.communicate(timeout=60)
     assert run.returncode == {signal.SIGTERM: 128 + number, signal.SIGINT: 2}[number]
+    if number == signal.SIGINT:
+        assert re.search(rb"^ +1  unit: not run to its end$", printed, re.MULTILINE)
+        assert printed.endswith(b"\n0 passed, 0 failed, 1 skipped\n")
     wait_for(lambda: not processes_with(f"sleep {mark}"), "the end of the test's process", 10)
 
 
