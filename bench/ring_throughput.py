@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from urllib.request import Request, urlopen
 from bench import wrk
 from bench.cpu import cpu_seconds
 from bench.figures import Figures, conditions, ratio, table
+from bench.results import Results
 from bench.subjects import ON_A_RING, OURS, Subject, available
 from bench.wrk import Load
 from cluster.linux.namespace import missing
@@ -177,74 +178,42 @@ def steady(url: str, seconds: int) -> Driven:
     )
 
 
-@dataclass
-class Results:
-    """What was measured, by subject and load, in order."""
-
-    subjects: Sequence[Subject]
-    runs: dict[tuple[str, str], list[Run]] = field(default_factory=dict)
-
-    def add(self, subject: Subject, load: str, run: Run) -> None:
-        """Keep one run."""
-        self.runs.setdefault((subject.name, load), []).append(run)
-
-    def per_second(self, subject: Subject, load: str) -> list[float]:
-        """The events/s of each round."""
-        return [run.per_second for run in self.runs[subject.name, load]]
-
-    def throughput(self) -> str:
-        """Events/s under each load, and how many times each peer's ours are."""
-        ours, *peers = self.subjects
-        names = [subject.name for subject in self.subjects]
-        header = ["connections", *names, *(f"x {peer.name}" for peer in peers), "errors"]
-        rows = []
-        for load in (load.name for load in LOADS):
-            cells = [Figures(self.per_second(one, load)).show() for one in self.subjects]
-            cells += [
-                ratio(self.per_second(ours, load), self.per_second(peer, load)) for peer in peers
-            ]
-            rows.append([load, *cells, self._errors(load)])
-        return table(header, rows)
-
-    def cpu(self) -> str:
-        """Microseconds per event, of the subject and of Cassandra."""
-        header = ["load", "", "itself", "Cassandra", "together", "receiver / it"]
-        rows = []
-        for load in (*(load.name for load in LOADS), STEADY):
-            ours = [run.total_us for run in self.runs[OURS.name, load]]
-            for subject in self.subjects:
-                runs = self.runs[subject.name, load]
-                cells = [
-                    Figures([run.receiver_us for run in runs]).show(),
-                    Figures([run.ring_us for run in runs]).show(),
-                    Figures([run.total_us for run in runs]).show(),
-                    ratio(ours, [run.total_us for run in runs]),
-                ]
-                rows.append([load, subject.name, *cells])
-        return table(header, rows)
-
-    def latency(self) -> str:
-        """At the fixed rate."""
-        rows = []
-        for subject in self.subjects:
-            runs = self.runs[subject.name, STEADY]
+def cpu_table(results: Results[Run]) -> str:
+    """A table of microseconds per event, of the subject and of Cassandra."""
+    header = ["load", "", "itself", "Cassandra", "together", "receiver / it"]
+    rows = []
+    for load in (*(load.name for load in LOADS), STEADY):
+        ours = [run.total_us for run in results.runs(OURS, load)]
+        for subject in results.subjects:
+            runs = results.runs(subject, load)
             cells = [
-                Figures([run.p50_ms for run in runs]).show(1),
-                Figures([run.p99_ms for run in runs]).show(1),
-                Figures([run.per_second for run in runs]).show(),
-                f"{sum(run.errors for run in runs):,}",
+                Figures([run.receiver_us for run in runs]).show(),
+                Figures([run.ring_us for run in runs]).show(),
+                Figures([run.total_us for run in runs]).show(),
+                ratio(ours, [run.total_us for run in runs]),
             ]
-            rows.append([subject.name, *cells])
-        return table(["", "p50 ms", "p99 ms", "answered/s", "errors"], rows)
-
-    def _errors(self, load: str) -> str:
-        counts = [sum(run.errors for run in self.runs[one.name, load]) for one in self.subjects]
-        return " / ".join(f"{count:,}" for count in counts) if any(counts) else "0"
+            rows.append([load, subject.name, *cells])
+    return table(header, rows)
 
 
-def measure(ring: Ring, subjects: Sequence[Subject], rounds: int, seconds: int) -> Results:
+def latency_table(results: Results[Run]) -> str:
+    """A table of what clients wait for at the fixed rate."""
+    rows = []
+    for subject in results.subjects:
+        runs = results.runs(subject, STEADY)
+        cells = [
+            Figures([run.p50_ms for run in runs]).show(1),
+            Figures([run.p99_ms for run in runs]).show(1),
+            Figures([run.per_second for run in runs]).show(),
+            f"{sum(run.errors for run in runs):,}",
+        ]
+        rows.append([subject.name, *cells])
+    return table(["", "p50 ms", "p99 ms", "answered/s", "errors"], rows)
+
+
+def measure(ring: Ring, subjects: Sequence[Subject], rounds: int, seconds: int) -> Results[Run]:
     """All rounds, and one before them that is not kept: Cassandra's JVM is slow at first."""
-    results = Results(subjects)
+    results: Results[Run] = Results(subjects)
     with ring.session() as session:
         course = Course(ring, session)
         course.lay_out()
@@ -300,9 +269,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"Cassandra: {nodes}; median (smallest-largest) of {options.rounds} rounds of "
         f"{options.seconds} s; {conditions()}\n"
     )
-    print(f"Durable events/s\n\n{results.throughput()}\n")
-    print(f"CPU time in us per event\n\n{results.cpu()}\n")
-    print(f"Latency at {STEADY}, from when an event was due\n\n{results.latency()}")
+    print(f"Durable events/s\n\n{results.throughput(LOADS)}\n")
+    print(f"CPU time in us per event\n\n{cpu_table(results)}\n")
+    print(f"Latency at {STEADY}, from when an event was due\n\n{latency_table(results)}")
     for note in notes:
         print(f"\n{note}")
     return 0

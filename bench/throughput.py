@@ -9,18 +9,19 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from sqlite3 import connect
 
+from bench import wrk
 from bench.cpu import cpu_seconds
-from bench.figures import Figures, conditions, ratio, table
+from bench.figures import Figures, conditions, table
+from bench.results import Results
 from bench.subjects import ON_SQLITE, OURS, Subject, available
-from bench.wrk import Load, Measured, run
-from bench.wrk import available as available_wrk
+from bench.wrk import Load
 from harness.receiver import ReceiverProcess
-from tools.say import say
+from tools.say import fail, say
 
 LOADS = (
     Load("64 kept-alive", 64),
@@ -28,66 +29,36 @@ LOADS = (
     Load("one per event, 64", 64, keep_alive=False),
     Load("one per event, 500", 500, keep_alive=False),
 )
+LOG_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run of one subject showed."""
+    """What one run of one subject came to."""
 
-    seen: Measured
+    per_second: float
+    p99_ms: float
+    errors: int
     cpu_us: float
-    """CPU time per event of the subject, in microseconds."""
+    """CPU time of its process per answered event, in microseconds."""
+
+    def __str__(self) -> str:
+        return f"{self.per_second:,.0f} events/s"
 
 
-@dataclass
-class Results:
-    """What was measured, by load and subject, in order."""
+def costs_table(results: Results[Run]) -> str:
+    """A table of CPU time and latency."""
+    subjects = results.subjects
+    header = ["connections", *(f"{one.name}: us/event; p99 ms" for one in subjects)]
+    rows = [
+        [load.name, *(_costs(results.runs(one, load.name)) for one in subjects)] for load in LOADS
+    ]
+    return table(header, rows)
 
-    subjects: Sequence[Subject]
-    runs: dict[tuple[str, str], list[Run]] = field(default_factory=dict)
 
-    def add(self, load: Load, subject: Subject, run: Run) -> None:
-        """Keep one measurement."""
-        self.runs.setdefault((load.name, subject.name), []).append(run)
-
-    def throughput(self) -> str:
-        """A table of events/s, with how many times each other subject's ours are."""
-        peers = self.subjects[1:]
-        header = ["connections", *(one.name for one in self.subjects)]
-        return table(
-            [*header, *(f"x {one.name}" for one in peers)],
-            [
-                [
-                    load.name,
-                    *(Figures(self._per_second(load, one)).show() for one in self.subjects),
-                    *(
-                        ratio(self._per_second(load, OURS), self._per_second(load, one))
-                        for one in peers
-                    ),
-                ]
-                for load in LOADS
-            ],
-        )
-
-    def per_event(self) -> str:
-        """A table of CPU time and latency."""
-        header = ["connections", *(f"{one.name}: us/event; p99 ms" for one in self.subjects)]
-        return table(
-            header,
-            [[load.name, *(self._costs(load, one) for one in self.subjects)] for load in LOADS],
-        )
-
-    def errors(self) -> int:
-        """Of our receiver, in all runs."""
-        return sum(run.seen.errors for load in LOADS for run in self.runs[load.name, OURS.name])
-
-    def _per_second(self, load: Load, subject: Subject) -> list[float]:
-        return [run.seen.per_second for run in self.runs[load.name, subject.name]]
-
-    def _costs(self, load: Load, subject: Subject) -> str:
-        runs = self.runs[load.name, subject.name]
-        cpu, p99 = Figures([run.cpu_us for run in runs]), Figures([run.seen.p99_ms for run in runs])
-        return f"{cpu.show()}; {p99.show(1)}"
+def _costs(runs: Sequence[Run]) -> str:
+    cpu, p99 = Figures([run.cpu_us for run in runs]), Figures([run.p99_ms for run in runs])
+    return f"{cpu.show()}; {p99.show(1)}"
 
 
 def measure(subject: Subject, load: Load, seconds: int) -> Run:
@@ -97,15 +68,17 @@ def measure(subject: Subject, load: Load, seconds: int) -> Run:
         settings = {"store": f"sqlite:///{path}"}
         with ReceiverProcess(settings, module=subject.module) as receiver:
             began = cpu_seconds(receiver.pid)
-            seen = run(f"{receiver.url}/events", load, seconds)
+            seen = wrk.run(f"{receiver.url}/events", load, seconds)
             used = cpu_seconds(receiver.pid) - began
         answered = seen.per_second * seconds
+        if not answered:
+            fail(f"{subject.name} answered nothing:\n{receiver.log[-LOG_CHARACTERS:]}")
         if path.exists():
             with closing(connect(path)) as db:
                 stored = db.execute("SELECT count(*) FROM events").fetchone()[0]
             if stored < answered * 0.9:
-                sys.exit(f"{subject.name} answered more than the {stored} events that it stored")
-    return Run(seen, used / answered * 1e6)
+                fail(f"{subject.name} answered more than the {stored} events that it stored")
+    return Run(seen.per_second, seen.p99_ms, seen.errors, used / answered * 1e6)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,22 +94,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--peer", nargs="*", metavar="NAME", help="compare with these only, such as: go"
     )
     options = parser.parse_args(arguments)
-    if not available_wrk():
-        sys.exit("wrk is not installed; on Debian: apt-get install wrk")
     wanted = [one for one in ON_SQLITE if _is_wanted(one, options.peer)]
+    if options.peer and len(wanted) == 1:
+        names = ", ".join(one.name for one in ON_SQLITE if one != OURS)
+        parser.error(f"there is no such peer; there are: {names}")
+    if not wrk.available():
+        fail("wrk is not installed; on Debian: apt-get install wrk")
     subjects, notes = available(wanted)
-    results = Results(subjects)
+    results: Results[Run] = Results(subjects)
     for round_ in range(1, options.rounds + 1):
         for load, subject in product(LOADS, subjects):
-            measured = measure(subject, load, options.seconds)
-            results.add(load, subject, measured)
-            say(
-                f"round {round_}/{options.rounds}, {load.name}, {subject.name}: "
-                f"{measured.seen.per_second:,.0f} events/s"
-            )
+            run = measure(subject, load, options.seconds)
+            results.add(subject, load.name, run)
+            say(f"round {round_}/{options.rounds}, {load.name}, {subject.name}: {run}")
     print(f"Median (smallest-largest) of {options.rounds} rounds; {conditions()}\n")
-    print(f"Events/s; errors of the receiver: {results.errors()}\n")
-    print(f"{results.throughput()}\n\n{results.per_event()}")
+    print(f"Durable events/s\n\n{results.throughput(LOADS)}\n\n{costs_table(results)}")
     for note in notes:
         print(note)
     return 0
