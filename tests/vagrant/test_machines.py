@@ -338,8 +338,10 @@ def test_a_node_is_hurt_and_comes_back_under_load(
     ):
         load.acknowledge(200, 300)
         way.begin(vagrant, "node-2")
-        load.acknowledge(200, 900)
-        way.end(vagrant, "node-2")
+        try:
+            load.acknowledge(200, 900)
+        finally:  # `vagrant up` would not undo it
+            way.end(vagrant, "node-2")
         await_well()
         load.acknowledge(200, 900)
         kinds = load.finish(interrupt=True)["errors"]

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-INTERFACE = "eth1"
+from cluster.faults import DELAY_MS, LOSS_PERCENT
+from cluster.layout import NODE_INTERFACE
+
 DATA = "/var/lib"
 FREE_BYTES = f"$(stat --file-system --format='%f * %S' {DATA})"
 SPARE_BYTES = 4 << 20  # the file system needs some for so large a file itself
@@ -50,8 +52,8 @@ def _there(line: str) -> Act:
 def _sending(how: str) -> tuple[Act, Act]:
     """Have netem do that to what the node sends to the others."""
     return (
-        _there(f"sudo tc qdisc add dev {INTERFACE} root netem {how}"),
-        _there(f"sudo tc qdisc del dev {INTERFACE} root"),
+        _there(f"sudo tc qdisc add dev {NODE_INTERFACE} root netem {how}"),
+        _there(f"sudo tc qdisc del dev {NODE_INTERFACE} root"),
     )
 
 
@@ -67,13 +69,13 @@ WAYS = (
     Way("kill", _typed("halt", "--force"), _typed("up", "--no-provision"), short=True),
     Way(
         "cable",
-        _there(f"sudo ip link set {INTERFACE} down"),
-        _there(f"sudo ip link set {INTERFACE} up"),
+        _there(f"sudo ip link set {NODE_INTERFACE} down"),
+        _there(f"sudo ip link set {NODE_INTERFACE} up"),
         short=True,
     ),
     Way("mute", *_sending("loss 100%")),
-    Way("loss", *_sending("loss 10%")),
-    Way("delay", *_sending("delay 200ms"), short=True),
+    Way("loss", *_sending(f"loss {LOSS_PERCENT}%")),
+    Way("delay", *_sending(f"delay {DELAY_MS}ms"), short=True),
     Way(
         "clock",
         _there("sudo date --set='+10 minutes'"),
