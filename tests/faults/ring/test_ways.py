@@ -71,10 +71,12 @@ def test_a_killed_node_is_missed_and_gets_what_it_missed(three_nodes: Ring) -> N
     assert three_nodes.pid(2) != pid
     write(three_nodes, 2, "ALL")
     delivered = f"Finished hinted handoff of file .* to endpoint /{three_nodes.hosts[1]}:7000"
+    # A file of hints that began earlier may be through first, without this row in it.
     wait_for(
-        lambda: re.search(delivered, three_nodes.log(1)[said_before:]), "the hint for node 2", 60
+        lambda: re.search(delivered, three_nodes.log(1)[said_before:]) and has(three_nodes, 2, key),
+        "the hint for node 2",
+        60,
     )
-    assert has(three_nodes, 2, key)
 
 
 def test_a_paused_node_answers_nobody_until_it_is_resumed(three_nodes: Ring) -> None:
