@@ -8,6 +8,8 @@ from pathlib import Path
 
 from loadtest.plan import Load, Plan, PlanError, parse_steps
 from tgibf.arguments import number, whole
+from tgibf.schedule import HIGHEST_RATE, ScheduleError, Step
+from tgibf.schedule import parse_steps as parse_rates
 from tgibf.target import TargetError, parse_target
 
 NAMED_TARGETS = ("demo", "cluster", "vagrant")
@@ -25,7 +27,8 @@ targets:
   vagrant   the same on virtual machines
   URL       any receiver, such as http://127.0.0.1:8080
 
-The load is TGIBF's bursts, or --rate N events per second, or both at once: --bursts --rate N.
+The load is TGIBF's bursts, or --rate N events per second, or a rate that changes (--step), or
+bursts and one of the others at once: --bursts --rate N.
 Ctrl-C ends the load, waits for what is in flight, and still judges and reports. A second Ctrl-C
 drops what is in flight, a third one everything."""
 
@@ -33,6 +36,7 @@ EPILOG = """\
 examples:
   scripts/loadtest
   scripts/loadtest --rate 500 --keep-alive
+  scripts/loadtest --target cluster --step "0:100,120:600,600:100" --minutes 15
   scripts/loadtest --target cluster --minutes 40 --scale "300:4,900:1,1500:3"
   scripts/loadtest --target http://10.0.0.7:8080 --seconds 60
   scripts/loadtest --again report/2026-11-27T12-00-00Z/report.json
@@ -105,19 +109,27 @@ def _plan(given: argparse.Namespace) -> Plan:
 
 def _loads(given: argparse.Namespace) -> tuple[Load, ...]:
     for name in ("keep_alive", "batch"):
-        if given.rate is None and getattr(given, name):
-            raise PlanError(f"--{name.replace('_', '-')} is for a steady rate: give --rate N too")
+        if given.rates is None and getattr(given, name):
+            option = name.replace("_", "-")
+            raise PlanError(f"--{option} is for a steady rate: give --rate N or --step too")
     loads = []
-    if given.bursts or given.rate is None:
-        loads.append(Load("bursts", None, ("--burst-size", str(given.burst_size))))
+    if given.bursts or given.rates is None:
+        loads.append(Load("bursts", (), ("--burst-size", str(given.burst_size))))
     elif given.burst_size != BURST_SIZE:
         raise PlanError("--burst-size is for bursts: give --bursts too")
-    if given.rate is not None:
-        options = ["--rate", f"{given.rate:g}"]
+    if given.rates is not None:
+        options = _rate_options(given.rates)
         options += ["--keep-alive"] * given.keep_alive
         options += ["--batch", str(given.batch)] * bool(given.batch)
-        loads.append(Load("steady", given.rate, tuple(options)))
+        loads.append(Load("steady", given.rates, tuple(options)))
     return tuple(loads)
+
+
+def _rate_options(rates: Sequence[Step]) -> list[str]:
+    """For TGIBF."""
+    if len(rates) == 1:
+        return ["--rate", f"{rates[0].rate:g}"]
+    return ["--step", ",".join(f"{step.second:g}:{step.rate:g}" for step in rates)]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -163,16 +175,24 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="burst i has i x N events (default %(default)s)",
     )
-    group.add_argument(
-        "--rate", type=number(0.1, 1_000_000), metavar="N", help="events per second, steadily"
+    rate = group.add_mutually_exclusive_group()
+    rate.add_argument(
+        "--rate", dest="rates", type=_one_rate, metavar="N", help="events per second, steadily"
+    )
+    rate.add_argument(
+        "--step",
+        dest="rates",
+        type=_rates,
+        metavar="SECOND:RATE,...",
+        help="from each SECOND on RATE events per second",
     )
     group.add_argument(
         "--keep-alive",
         action="store_true",
-        help="with --rate: reuse connections, instead of one for every POST",
+        help="with --rate or --step: reuse connections, instead of one for every POST",
     )
     group.add_argument(
-        "--batch", type=whole(1, 1000), metavar="N", help="with --rate: events per POST"
+        "--batch", type=whole(1, 1000), metavar="N", help="with --rate or --step: events per POST"
     )
 
 
@@ -222,6 +242,17 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--judge", type=Path, metavar="DIR", help="judge a finished run again, if all is kept"
     )
+
+
+def _one_rate(text: str) -> tuple[Step, ...]:
+    return (Step(0, number(0.1, HIGHEST_RATE)(text)),)
+
+
+def _rates(text: str) -> object:
+    try:
+        return parse_rates(text)
+    except ScheduleError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _steps(text: str) -> object:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from tgibf.schedule import Step as RateStep
+
 
 class PlanError(ValueError):
     """The request is not possible; the message says what is allowed."""
@@ -20,11 +22,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one generator is to send; `rate` is in events per second, None for bursts."""
+    """What one generator is to send: bursts, or events at the rate of each step."""
 
     name: str
-    rate: float | None
+    steps: tuple[RateStep, ...]
+    """Empty for bursts."""
     options: tuple[str, ...]
+
+    @property
+    def rate(self) -> float | None:
+        """Events per second; None for bursts, and for a rate that changes."""
+        return self.steps[0].rate if len(self.steps) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)

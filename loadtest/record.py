@@ -138,13 +138,15 @@ class GeneratorRecord(msgspec.Struct):
 
     name: str
     rate: float | None
-    """Events per second; None for bursts."""
+    """Events per second; None for bursts, and for a rate that changes."""
     command: list[str]
     ledger: str
     """The file's name, in the report's folder for as long as it is kept."""
     summary: dict[str, Any] | None = None
     error: str = ""
     """How it was interrupted."""
+    steps: list[tuple[float, float]] = []
+    """From each second on, so many events per second; empty for bursts."""
 
 
 class FinalCount(msgspec.Struct):

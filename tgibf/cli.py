@@ -11,6 +11,7 @@ from tgibf.events import MAX_BATCH
 from tgibf.key import KeyFileError, read_key
 from tgibf.ledger import LedgerError
 from tgibf.run import run
+from tgibf.schedule import HIGHEST_RATE, LEAST_RATE, ScheduleError, Step, parse_steps
 from tgibf.series import SeriesError
 from tgibf.settings import BurstPlan, Settings, SteadyPlan
 from tgibf.target import Target, TargetError, parse_target
@@ -24,7 +25,7 @@ burst mode (the default):
   Burst i sends i x 1000 events at once, each on its own connection. When all are answered it waits
   2 s and continues with i + 1. After a burst in which a connection failed (refused, reset, closed
   without an answer, timed out; not an HTTP error) i steps back by 2.
-steady mode (--rate):
+steady mode (--rate, --step):
   Sends events at even intervals, whatever the answers. Latency counts from the moment an event was
   due.
 
@@ -42,6 +43,7 @@ examples:
   python -m tgibf http://127.0.0.1:8080 --bursts 5 --seed 1
   python -m tgibf http://127.0.0.1:8080 --burst-size 10000 --bursts 1 --json
   python -m tgibf http://node-1:9999 http://node-2:9999 --rate 5000 --keep-alive --seconds 60
+  python -m tgibf http://127.0.0.1:8080 --step 0:100,60:600,120:100 --seconds 180
   python -m tgibf https://example.com/hook --rate 20000 --batch 100 --ledger run.ledger
   WEBHOOK="http://node-1:9999 http://node-2:9999" python -m tgibf
 
@@ -75,8 +77,9 @@ def parse(
     """The settings in the arguments; the parser's usage error, exit code 2, if they are wrong."""
     given = parser.parse_args(arguments)
     for name in ("burst_size", "pause", "bursts"):
-        if given.rate is not None and getattr(given, name) is not None:
-            parser.error(f"--{name.replace('_', '-')} is for burst mode: not allowed with --rate")
+        if given.steps is not None and getattr(given, name) is not None:
+            option = name.replace("_", "-")
+            parser.error(f"--{option} is for burst mode: not allowed with --rate or --step")
     if given.append_ledger and given.ledger is None:
         parser.error("--append-ledger needs --ledger FILE")
     try:
@@ -102,8 +105,8 @@ def parse(
 
 
 def _plan(given: argparse.Namespace) -> BurstPlan | SteadyPlan:
-    if given.rate is not None:
-        return SteadyPlan(given.rate)
+    if given.steps is not None:
+        return SteadyPlan(given.steps)
     default = BurstPlan()
     return BurstPlan(
         size=default.size if given.burst_size is None else given.burst_size,
@@ -159,11 +162,20 @@ def _add_mode_arguments(parser: argparse.ArgumentParser) -> None:
         help="time between the last answer of a burst and the next burst (default 2)",
     )
     group.add_argument("--bursts", metavar="N", type=whole(1), help="stop after N bursts")
-    group.add_argument(
+    steady = group.add_mutually_exclusive_group()
+    steady.add_argument(
         "--rate",
+        dest="steps",
         metavar="N",
-        type=number(0.001, 1_000_000),
+        type=_one_rate,
         help="steady mode, N events per second",
+    )
+    steady.add_argument(
+        "--step",
+        dest="steps",
+        metavar="SECOND:RATE,...",
+        type=_steps,
+        help="steady mode, from each SECOND on with RATE events per second, such as 0:100,120:600",
     )
     group.add_argument(
         "--seconds",
@@ -171,6 +183,17 @@ def _add_mode_arguments(parser: argparse.ArgumentParser) -> None:
         type=number(0.001, 1_000_000),
         help="start nothing new after N seconds",
     )
+
+
+def _one_rate(text: str) -> tuple[Step, ...]:
+    return (Step(0, number(LEAST_RATE, HIGHEST_RATE)(text)),)
+
+
+def _steps(text: str) -> tuple[Step, ...]:
+    try:
+        return parse_steps(text)
+    except ScheduleError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _add_request_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from tgibf.files_limit import connections_within, raise_limit
 from tgibf.kept_file import KeptFile
 from tgibf.ledger import Ledger
 from tgibf.progress import Progress
+from tgibf.schedule import show_steps
 from tgibf.sender import Sender
 from tgibf.series import Series
 from tgibf.settings import BurstPlan, Settings
@@ -128,7 +129,7 @@ async def _send(
     if isinstance(plan, BurstPlan):
         await send_bursts(plan, sender, stop, started=started, finished=progress.finish_burst)
     else:
-        progress.activity = f"steady {plan.rate:,g}/s"
+        progress.activity = f"steady {show_steps(plan.steps)}"
         await send_steadily(plan, sender, stop)
 
 

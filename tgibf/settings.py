@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tgibf.key import Key
+from tgibf.schedule import Step
 from tgibf.target import Target
 
 
@@ -20,9 +21,9 @@ class BurstPlan:
 
 @dataclass(frozen=True, slots=True)
 class SteadyPlan:
-    """A steady `rate`, in events per second."""
+    """Events at even intervals, at the rate of each step; the first begins at second 0."""
 
-    rate: float
+    steps: tuple[Step, ...]
 
     name = "steady"
 

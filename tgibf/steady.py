@@ -6,9 +6,10 @@ omission: https://www.scylladb.com/2021/04/22/on-coordinated-omission/).
 """
 
 import asyncio
-from math import ceil, inf
+from math import inf
 from time import monotonic
 
+from tgibf.schedule import Schedule
 from tgibf.sender import Sender
 from tgibf.settings import SteadyPlan
 from tgibf.stop import Stop
@@ -21,18 +22,13 @@ _CATCH_UP = 0.5
 """Seconds after the end in which events that were due before it may still be started."""
 
 
-def posts_within(seconds: float, interval: float) -> int:
-    """How many of the moments 0, `interval`, 2 x `interval`, ... come before `seconds`."""
-    return ceil(seconds / interval - 1e-9)
-
-
 async def send_steadily(plan: SteadyPlan, sender: Sender, stop: Stop) -> None:
-    """Send at the plan's rate until the stop; everything sent has settled on return."""
-    interval = sender.batch / plan.rate
+    """Send at the plan's rates until the stop; everything sent has settled on return."""
+    schedule = Schedule(plan.steps, sender.batch)
     posts = 0
-    scheduled = inf if stop.seconds is None else posts_within(stop.seconds, interval)
+    scheduled = schedule.posts_within(inf if stop.seconds is None else stop.seconds)
     while posts < scheduled and not stop.called:
-        due = stop.began + posts * interval
+        due = stop.began + schedule.due(posts)
         now = monotonic()
         if due > now:
             await stop.pause(max(due - now, _TICK))

@@ -22,7 +22,7 @@ from loadtest.report.drawing import (
     style,
 )
 from loadtest.report.figures import Series
-from loadtest.record import Record
+from loadtest.record import GeneratorRecord, Record
 
 Reduce = Callable[[Sequence[float]], float]
 
@@ -104,15 +104,14 @@ def events(record: Record) -> Chart:
         strong, light = colours
         acked = figures.per_second(record, one.name, "acked")
         moments = chart.x(acked.seconds)
-        if one.rate is None:
+        if one.rate is None and not one.steps:
             label = f"{one.name}, acknowledged each second"
             axes.plot(moments, acked.values, color=light, linewidth=0.9, label=label)
             means = figures.mean_over(acked, MEAN_SECONDS).values
             label = f"mean of the last {MEAN_SECONDS} s, pauses included"
             axes.plot(moments, means, color=strong, linewidth=2, label=label)
         else:
-            label = f"{one.name}: {one.rate:,g}/s were asked for"
-            axes.axhline(one.rate, color=ORANGE, linewidth=1.2, zorder=3, label=label)
+            _asked(chart, one, figures.duration(record))
             label = f"{one.name}, acknowledged each second"
             axes.plot(moments, acked.values, color=strong, linewidth=1.4, label=label)
         failed = figures.per_second(record, one.name, "refused", "unknown")
@@ -123,6 +122,22 @@ def events(record: Record) -> Chart:
     chart.mark(record.marks, record.began)
     chart.legend(columns=3)
     return chart
+
+
+def _asked(chart: Chart, one: GeneratorRecord, seconds: float) -> None:
+    """The rate that a generator was to have."""
+    steps = one.steps or [(0.0, one.rate or 0.0)]
+    rates = [rate for _, rate in steps]
+    told = f"{rates[0]:,g}/s" if len(rates) == 1 else "the steps"
+    chart.axes[0].step(
+        chart.x([*(at for at, _ in steps), max(seconds, steps[-1][0])]),
+        [*rates, rates[-1]],
+        where="post",
+        color=ORANGE,
+        linewidth=1.2,
+        zorder=3,
+        label=f"{one.name}: {told} were asked for",
+    )
 
 
 def latency(record: Record) -> Chart:
@@ -187,11 +202,11 @@ def _no_errors(record: Record) -> Chart:
 
 
 def allocations(record: Record) -> Chart | None:
-    """How many are wanted, run, and take events; None if nobody allocates."""
+    """How many are wanted, run, and take events, and what is offered; None if nobody allocates."""
     looks = [one for one in record.samples.allocations if not one.error]
     if not looks:
         return None
-    chart = _chart("allocations", record)
+    chart = _chart("allocations", record, heights=(3, 2))
     axes = chart.axes[0]
     moments = chart.x([one.at - record.began for one in looks])
     for name, colour, width in (
@@ -204,6 +219,21 @@ def allocations(record: Record) -> Chart | None:
         axes.step(moments, values, where="post", color=colour, linewidth=width, label=label)
     chart.label("allocations")
     axes.set_ylim(0, max(one.wanted for one in looks) + 1)
+    offered = figures.offered(record)
+    chart.axes[1].plot(
+        chart.x(offered.seconds), offered.values, color=BLUE, linewidth=1.2, label="offered"
+    )
+    failed = figures.offered(record, "refused", "unknown")
+    if any(failed.values):
+        chart.axes[1].plot(
+            chart.x(failed.seconds),
+            failed.values,
+            color=VERMILION,
+            linewidth=1.2,
+            label="not acknowledged",
+        )
+    chart.label("events/s", 1)
+    chart.legend(1)
     chart.mark(record.marks, record.began)
     chart.legend()
     return chart
@@ -332,7 +362,8 @@ ENTRIES = (
     Entry(
         "allocations",
         "Allocations",
-        "Those that Nomad wants and runs, and those whose checks pass in Consul: these take events.",
+        "Those that Nomad wants and runs, and those whose checks pass in Consul: these take events. "
+        "Below: the events of all generators, which the count is to follow.",
         allocations,
     ),
     Entry(

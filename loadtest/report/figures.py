@@ -139,6 +139,16 @@ def per_second(record: Record, generator: str, *names: str) -> Series:
     )
 
 
+def offered(record: Record, *names: str) -> Series:
+    """Of all generators together, in whole seconds: events per second; `sent` unless named."""
+    sums: dict[int, float] = {}
+    for name in record.samples.load:
+        series = per_second(record, name, *(names or ("sent",)))
+        for at, value in zip(series.seconds, series.values, strict=True):
+            sums[int(at)] = sums.get(int(at), 0.0) + value
+    return Series([at + 0.5 for at in sorted(sums)], [sums[at] for at in sorted(sums)])
+
+
 def slice_seconds(record: Record) -> int:
     """The width of the slices in which a long run's figures are shown."""
     return max(1, ceil(duration(record) / MOST_SLICES))

@@ -8,7 +8,7 @@ from importlib.resources import files
 from loadtest.report import figures
 from loadtest.report.charts import CHARTS
 from loadtest.verdict.judging import between, reasons
-from loadtest.record import CountVerdict, LedgerVerdict, Record
+from loadtest.record import CountVerdict, GeneratorRecord, LedgerVerdict, Record
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 LEDGER_MEANINGS = {
@@ -71,7 +71,7 @@ def _header(record: Record) -> str:
         for name, value in shown.items()
     )
     early = " It was ended early." if record.interrupted else ""
-    loads = " and ".join(_load(one.rate) for one in record.generators)
+    loads = " and ".join(_load(one) for one in record.generators)
     return f"""<header>
 <h1>Load test of {_e(record.target.name)}</h1>
 <p>{_time(record.began)}: {loads}, for {_duration(seconds)}.{early}</p>
@@ -249,8 +249,12 @@ def _list(kind: str, items: Iterable[str]) -> str:
     return f'<ul class="{kind}">\n{lines}</ul>\n'
 
 
-def _load(rate: float | None) -> str:
-    return "TGIBF's bursts" if rate is None else f"{rate:,g} events/s"
+def _load(one: GeneratorRecord) -> str:
+    if one.rate is not None:
+        return f"{one.rate:,g} events/s"
+    if one.steps:
+        return f"{', '.join(f'{rate:,g}' for _, rate in one.steps)} events/s in turn"
+    return "TGIBF's bursts"
 
 
 def _number(value: float | None, digits: int) -> str:

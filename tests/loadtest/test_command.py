@@ -97,6 +97,17 @@ def test_a_url_with_its_store_is_judged_event_by_event(
     assert final["count"] == final["low"] == figure(ended.stdout, "acknowledged") + 50
 
 
+def test_a_rate_that_changes(receiver: Receiver, tmp_path: Path) -> None:
+    directory = tmp_path / "report"
+    options = ["--target", receiver.url, "--seconds", "3", "--step", "0:50,1:200,2:100"]
+    ended = script("loadtest", *options, "--report", directory)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (generator,) = record(directory)["generators"]
+    assert generator["summary"]["sent"] == 50 + 200 + 100
+    assert generator["steps"] == [[0, 50], [1, 200], [2, 100]]
+    assert "50, 200, 100 events/s in turn" in (directory / "index.html").read_text()
+
+
 def test_events_of_somebody_else_during_the_run_are_unexpected(
     receiver: Receiver, store_path: Path, tmp_path: Path
 ) -> None:
@@ -131,6 +142,7 @@ def test_it_warns_when_the_generator_is_the_limit(receiver: Receiver, tmp_path: 
     ("arguments", "words"),
     [
         (["--target", "moon"], "allowed is a URL or demo, cluster, vagrant"),
+        (["--step", "10:100"], "the first step is at second 10; it must be at 0"),
         (["--target", "http://a..b:80"], "no host can have the name"),
         (["--target", f"http://{'x' * 300}"], "no host can have the name"),
         (["--target", f"http://{'.'.join(['x' * 59] * 5)}"], "no count is available"),

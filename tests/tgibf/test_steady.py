@@ -5,12 +5,9 @@ import signal
 from time import sleep
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.tgibf.generator import finish, start, tgibf
 from tests.tgibf.peer import Call, Peer, acknowledge
-from tgibf.steady import posts_within
 
 
 def test_the_rate_is_kept_at_even_intervals() -> None:
@@ -88,12 +85,36 @@ def test_events_that_the_generator_never_got_to_are_reported() -> None:
     assert f"{50 - sent} events of the schedule were never sent" in run.summary["warnings"]
 
 
-@given(
-    st.integers(min_value=1, max_value=10_000),
-    st.integers(min_value=1, max_value=1000),
-    st.integers(min_value=1, max_value=1000),
-)
-def test_a_schedule_has_rate_times_seconds_events(rate: int, batch: int, seconds: int) -> None:
-    exact = -(-rate * seconds // batch)
+def test_the_rate_changes_at_each_step() -> None:
+    with Peer() as peer:
+        run = tgibf(peer.url, "--step=0:50,0.5:400,1:100", "--seconds=1.5", "--json")
 
-    assert posts_within(seconds, batch / rate) == exact
+    assert run.code == 0
+    assert run.summary["mode"] == "steady"
+    assert run.summary["acked"] == 25 + 200 + 50
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("120:600", "must be at 0"),
+        ("0:100,0:200", "does not come after"),
+        ("0:0", "a rate is"),
+        ("0:nan", "a rate is"),
+        ("0:100,inf:5", "a second is"),
+        ("100", "is not SECOND:RATE"),
+        ("", "is not SECOND:RATE"),
+    ],
+)
+def test_a_wrong_step_is_told(text: str, told: str) -> None:
+    run = tgibf("http://127.0.0.1:9", f"--step={text}")
+
+    assert run.code == 2
+    assert told in run.err
+
+
+def test_a_rate_and_steps_exclude_each_other_and_bursts() -> None:
+    assert tgibf("http://127.0.0.1:9", "--rate=5", "--step=0:5").code == 2
+    run = tgibf("http://127.0.0.1:9", "--step=0:5", "--bursts=2")
+    assert run.code == 2
+    assert "not allowed with --rate or --step" in run.err
