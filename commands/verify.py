@@ -9,7 +9,6 @@ Exit codes: 0 valid, 1 INVALID, 2 ledger or store can't be read, 3 INCOMPLETE, a
 """
 
 import argparse
-import sqlite3
 import sys
 from pathlib import Path
 
@@ -44,8 +43,6 @@ def main() -> int:
         verdict = judge(ledger.outcomes, stored_ids(arguments.store), ledger.incomplete)
     except (LedgerError, OSError, StartError) as error:
         fail(str(error), 2)
-    except sqlite3.Error as error:
-        fail(f"{arguments.store}: {error}", 2)
     if ledger.torn is not None:
         print(f"note: the ledger ends in the middle of a line: {ledger.torn!r}", file=sys.stderr)
     print(f"attempted     {verdict.attempted}\nacknowledged  {verdict.acknowledged}")

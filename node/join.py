@@ -9,7 +9,6 @@ It runs with PYTHONPATH=/opt/teracompra/packages.
 import argparse
 import socket
 import time
-from pathlib import Path
 
 from cluster.layout import CONSUL_PORT, NODES, ClusterError, Node
 from tools.network import interface_address
@@ -17,13 +16,6 @@ from tools.say import fail, say
 
 OWN_SECONDS = 120.0
 OTHERS_SECONDS = 5.0
-WITHIN_SECONDS = 3600.0  # machines may be emulated, which takes some 15 minutes
-EMULATED = Path("/etc/systemd/system/cassandra.service.d/emulated.conf")  # provision writes it
-PATIENT = ("-var", "healthy_deadline=10m")
-ADVICE = (
-    "on a node, `journalctl -u consul -u cassandra -u nomad` shows why; "
-    "`vagrant provision` resumes from here"
-)
 
 
 def main() -> int:
@@ -40,13 +32,12 @@ def main() -> int:
         say(f"not there yet: {', '.join(absent)}; schema and jobs wait for them")
         return 0
     from cluster.display import Display
-    from cluster.nodes.kind import NAMES, NodeKind
+    from cluster.nodes.virtual import machines
     from cluster.up import run_jobs
 
     display = Display()
     try:
-        webhook = PATIENT if EMULATED.exists() else ()
-        run_jobs(NodeKind(WITHIN_SECONDS, lambda: NAMES, ADVICE, webhook), display)
+        run_jobs(machines(), display)
     except ClusterError as error:
         fail(str(error))
     say(f"all nodes are well, after {display.seconds:.0f} s")

@@ -15,7 +15,7 @@ LONGEST_ANSWER_SECONDS = 30.0  # within the time in which a minute's events must
 MOST = 1 << 40
 _NAME = re.compile(r"[\w.-]+", re.ASCII)
 _PATH = re.compile(r"(/[\w.~%-]+)+", re.ASCII)
-_TAKEN_PATHS = frozenset(
+TAKEN_PATHS = frozenset(
     {
         "/allocation",
         "/allocations",
@@ -27,6 +27,7 @@ _TAKEN_PATHS = frozenset(
         "/ready",
     }
 )
+"""The routes of `webhook.app` that are no events' path."""
 _HOST = re.compile(r"\*|(\*\.)?[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _OF_A_SERVICE = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
@@ -174,7 +175,7 @@ class Settings:
         if not host or not port.isdecimal() or int(port) > 65535 or not _is_name(host):
             raise _bad("ADDRESS", self.address, "host:port, such as 0.0.0.0:8080")
         for path in self.event_paths[::2]:
-            if not _PATH.fullmatch(path) or path in _TAKEN_PATHS or path.startswith("/page/"):
+            if not _PATH.fullmatch(path) or path in TAKEN_PATHS or path.startswith("/page/"):
                 raise _bad(
                     "PATHS", self.paths, "paths such as /events,/calls that are not in use yet"
                 )

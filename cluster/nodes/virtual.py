@@ -1,4 +1,4 @@
-"""What virtual machines get: the kit that all nodes have, and what only they need.
+"""Virtual machines as nodes, and their kit: what all nodes have, and what only they need.
 
 debian/     Debian packages that the box lacks, once a machine has fetched them
 """
@@ -12,11 +12,25 @@ from pathlib import Path
 from artifacts.cache import cache
 from artifacts.release import PYTHON
 from cluster import kit
+from cluster.nodes.kind import NAMES, NodeKind
 from tools.root import ROOT
 from tools.say import say
 
 KIT = ROOT / ".vagrant" / "kit"
 KEPT = ("bin", "cache", "releases")
+WITHIN_SECONDS = 3600.0  # machines may be emulated, which takes some 15 minutes
+EMULATED = Path("/etc/systemd/system/cassandra.service.d/emulated.conf")  # provision writes it
+PATIENT = ("-var", "healthy_deadline=10m")
+ADVICE = (
+    "on a node, `journalctl -u consul -u cassandra -u nomad` shows why; "
+    "`vagrant provision` resumes from here"
+)
+
+
+def machines() -> NodeKind:
+    """These machines, as one of them sees them: `node/join.py` runs there."""
+    webhook = PATIENT if EMULATED.exists() else ()
+    return NodeKind(WITHIN_SECONDS, lambda: NAMES, ADVICE, webhook)
 
 
 def fill(folder: Path, box: str) -> None:

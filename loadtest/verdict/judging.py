@@ -1,6 +1,5 @@
 """The judgement of a run: its ledger against the store, every count against both."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -79,7 +78,7 @@ class StoreReading:
     def ids(self) -> Iterator[str]:
         """The ids of this run's events, and of whatever else was received since it began."""
         decode = msgspec.json.Decoder(_Event).decode
-        for number, (received_at, body) in enumerate(self._rows(), start=1):
+        for number, (received_at, body) in enumerate(each_stored(self._store), start=1):
             if number % TOLD_EVERY == 0:
                 self._told(f"{number:,} events of the store read")
             name = decode(body).id
@@ -91,12 +90,6 @@ class StoreReading:
             self._others[second] += 1
             if received_at >= self._began:
                 yield f"{name or 'no id'}, received at {received_at} us"
-
-    def _rows(self) -> Iterator[tuple[int, str]]:
-        try:
-            yield from each_stored(self._store)
-        except sqlite3.Error as error:
-            raise NotToBeJudgedError(f"the store can't be read: {error}") from error
 
 
 def judge_ledger(

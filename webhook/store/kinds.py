@@ -22,7 +22,10 @@ class StoreKind:
     open: Callable[[str, int], Store]
     """The store of a URL, not opened yet; the other argument is its retention in seconds."""
     rows: Callable[[str], Iterator[tuple[int, str]]]
-    """`(received_at in microseconds, body)` of each event in it, past the receiver."""
+    """`(received_at in microseconds, body)` of each event in it, past the receiver.
+
+    Raises StartError if the store can't be read, whatever its own library raises.
+    """
 
 
 def _open_sqlite(url: str, retention_seconds: int) -> Store:

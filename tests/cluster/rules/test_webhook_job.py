@@ -6,7 +6,7 @@ from typing import Any
 import hcl2
 import pytest
 
-from node.join import PATIENT
+from cluster.nodes.virtual import PATIENT
 from tools.root import ROOT
 
 UNITS = {"s": 1, "m": 60, "h": 3600}

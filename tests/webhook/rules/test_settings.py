@@ -1,8 +1,19 @@
 """Settings from the environment."""
 
-import pytest
+from typing import Any
 
-from webhook.settings import Settings, SettingsError, settings_help, unknown_variables
+import pytest
+from tornado.routing import PathMatches
+
+from webhook.app import make_application
+from webhook.http.origin import Hosts
+from webhook.settings import (
+    TAKEN_PATHS,
+    Settings,
+    SettingsError,
+    settings_help,
+    unknown_variables,
+)
 
 
 def test_nothing_set_gives_the_documented_defaults() -> None:
@@ -85,3 +96,17 @@ def test_what_an_orchestrator_adds_for_its_services_is_no_mistake() -> None:
 
 def test_a_port_that_somebody_sets_is_a_mistake() -> None:
     assert list(unknown_variables({"WEBHOOK_PORT": "9000"})) == ["WEBHOOK_PORT"]
+
+
+def test_no_path_of_events_can_hide_a_route() -> None:
+    """The handlers of events come first."""
+    services: Any = None  # a route only hands them on
+    application = make_application(services, [], Hosts(), None)
+    matchers = [rule.matcher for rule in application.wildcard_router.rules]
+    patterns = [one.regex.pattern.rstrip("$") for one in matchers if isinstance(one, PathMatches)]
+    routes = {pattern for pattern in patterns if "(" not in pattern}
+
+    assert routes == TAKEN_PATHS - {"/page"}
+    for path in TAKEN_PATHS:
+        with pytest.raises(SettingsError):
+            Settings.from_env({"WEBHOOK_PATHS": path})

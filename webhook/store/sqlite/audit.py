@@ -11,10 +11,13 @@ from webhook.store.sqlite.url import sqlite_path
 def rows(url: str) -> Iterator[tuple[int, str]]:
     """`(received_at in microseconds, body)` of each event, in order of arrival.
 
-    Raises StartError if the file does not exist, sqlite3.Error if it can't be read.
+    Raises StartError if the file does not exist or can't be read.
     """
     path = sqlite_path(url)
     if not path.exists():
         raise StartError(f"there is no file {path}")
-    with closing(sqlite3.connect(path)) as db:
-        yield from db.execute("SELECT received_at, body FROM events ORDER BY id")
+    try:
+        with closing(sqlite3.connect(path)) as db:
+            yield from db.execute("SELECT received_at, body FROM events ORDER BY id")
+    except sqlite3.Error as error:
+        raise StartError(f"{path} can't be read: {error}") from error
