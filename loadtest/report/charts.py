@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from statistics import mean, median
 
+from loadtest.record import GeneratorRecord, Record
 from loadtest.report import figures
 from loadtest.report.drawing import (
     BLUE,
@@ -22,7 +23,6 @@ from loadtest.report.drawing import (
     style,
 )
 from loadtest.report.figures import Series
-from loadtest.record import GeneratorRecord, Record
 
 Reduce = Callable[[Sequence[float]], float]
 
@@ -334,8 +334,8 @@ ENTRIES = (
         "count",
         "Count",
         "What GET /events/count answered, once per second. It rises with the events "
-        "acknowledged until the first events leave the window. From then on it follows only the rate: "
-        "the rate times the window, whose last second is still running.",
+        "acknowledged until the first events leave the window. From then on it follows only the "
+        "rate: the rate times the window, whose last second is still running.",
         count,
     ),
     Entry(
@@ -348,8 +348,8 @@ ENTRIES = (
         "latency",
         "Latency",
         "The time from when an event was due to its 200, for the events acknowledged in each "
-        "second. In a long run a point covers some seconds: the median of their percentiles, and the "
-        "worst maximum.",
+        "second. In a long run a point covers some seconds: the median of their percentiles, and "
+        "the worst maximum.",
         latency,
     ),
     Entry(
@@ -362,8 +362,8 @@ ENTRIES = (
     Entry(
         "allocations",
         "Allocations",
-        "Those that Nomad wants and runs, and those whose checks pass in Consul: these take events. "
-        "Below: the events of all generators, which the count is to follow.",
+        "Those that Nomad wants and runs, and those whose checks pass in Consul: these take "
+        "events. Below: the events of all generators, which the count is to follow.",
         allocations,
     ),
     Entry(

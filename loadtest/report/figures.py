@@ -128,7 +128,7 @@ def plateau(record: Record) -> Plateau | None:
 
 
 def per_second(record: Record, generator: str, *names: str) -> Series:
-    """Of one generator: events per second; the field is one of `sent`, `acked`, `refused`, `unknown`."""
+    """Of one generator: events per second, of `sent`, `acked`, `refused` or `unknown`."""
     seconds = record.samples.load[generator]
     return Series(
         [second.at - record.began - second.seconds / 2 for second in seconds],

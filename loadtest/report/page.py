@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 
+from loadtest.record import CountVerdict, GeneratorRecord, LedgerVerdict, Record
 from loadtest.report import figures
 from loadtest.report.charts import CHARTS
 from loadtest.verdict.judging import between, reasons
-from loadtest.record import CountVerdict, GeneratorRecord, LedgerVerdict, Record
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 LEDGER_MEANINGS = {
@@ -94,8 +94,8 @@ def _why(record: Record) -> str:
     checked = f"{counts.checked:,}" if counts else "0"
     if record.verdict.ledger is None:
         return (
-            f"<p>No store was read, so only counts were judged: each of the {checked} counts that were "
-            "read was within the bounds that the acknowledgements set.</p>\n"
+            f"<p>No store was read, so only counts were judged: each of the {checked} counts that "
+            "were read was within the bounds that the acknowledgements set.</p>\n"
         )
     return (
         "<p>The store has every acknowledged event once, and nothing else of this run; each of "
@@ -114,7 +114,10 @@ def _ledger(ledger: LedgerVerdict | None) -> str:
         [word, f"{getattr(ledger, word):,}", meaning + _examples(ledger.examples.get(word, []))]
         for word, meaning in LEDGER_MEANINGS.items()
     ]
-    text = "<p>Every event has an id. The generator's ledger was compared with the store, id by id.</p>\n"
+    text = (
+        "<p>Every event has an id. The generator's ledger was compared with the store, id by id."
+        "</p>\n"
+    )
     return _section("ledger", "Ledger", text + _table(["", "events", ""], rows, number=1))
 
 

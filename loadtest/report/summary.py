@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
+from loadtest.record import Record
 from loadtest.report import figures
 from loadtest.verdict.judging import reasons
-from loadtest.record import Record
 
 FILE = "summary.json"
 

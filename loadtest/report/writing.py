@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from loadtest.record import FILE, Record, write_record
 from loadtest.report import charts, summary
 from loadtest.report.page import page
-from loadtest.record import FILE, Record, write_record
 from loadtest.targets.demo import STORE_FILE
 
 PAGE = "index.html"
