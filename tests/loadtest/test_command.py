@@ -157,7 +157,7 @@ def test_it_warns_when_the_generator_is_the_limit(receiver: Receiver, tmp_path: 
         (["--target", "cluster", "--scale", "10:2,10:3"], "does not come after"),
         (["--target", "cluster", "--scale", "10:0"], "leaves nobody to take events"),
         (["--target", "cluster", "--scale", "soon"], "is not SECOND:COUNT"),
-        (["--keep-alive"], "give --rate N too"),
+        (["--keep-alive"], "give --rate N or --step"),
         (["--rate", "10", "--burst-size", "5"], "give --bursts too"),
         (["--store", "sqlite:///x"], "--store is for a target URL"),
         (
