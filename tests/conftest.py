@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import gc
+import os
 import signal
 import sys
 import warnings
@@ -21,6 +22,7 @@ from tests.support.staging import words
 CLUSTER_SECONDS = 1800  # programs that are not in the cache yet are built
 SHARED = ("lone_node", "three_nodes", "rings")
 INHERITED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM)
+PYTHONS_OWN = ("PYTHONUNBUFFERED", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONDEVMODE")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,8 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """What a shell's background, nohup or cron may have left to this process, and so to children.
 
-    A signal that was ignored at a process's start is ignored by its children too.
+    A signal that was ignored at a process's start is ignored by its children too. Settings of Python
+    change what children do: unbuffered, nothing is left that could not be written at the exit.
     """
+    for name in PYTHONS_OWN:
+        os.environ.pop(name, None)
     for number in INHERITED:
         if signal.getsignal(number) == signal.SIG_IGN:
             own = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL

@@ -53,7 +53,16 @@ def end_with(main: Callable[[], int]) -> NoReturn:
         with suppress(OSError):
             print(f"the summary could not be printed: {error.strerror}", file=sys.stderr)
         code = 1
+    _drop_what_stderr_refused()
     sys.exit(code)
+
+
+def _drop_what_stderr_refused() -> None:
+    """What is still in its buffer would be tried again at the exit, which then had code 120."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _silence(2)
 
 
 def _silence(*numbers: int) -> None:

@@ -162,9 +162,12 @@ def _stopping_on_signals(stop: Stop, sender: Sender) -> Iterator[None]:
     try:
         yield
     finally:
+        # Without its handler a signal would end the process, before it is ignored.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         for number in signals:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @asynccontextmanager

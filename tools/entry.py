@@ -128,6 +128,10 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
             print(f"error: {what} could not be written: {error.strerror}", file=sys.stderr)
         code = 1
     _on_a_stop(_end_at_once)
+    try:
+        sys.stderr.flush()
+    except OSError:  # else it is tried again at the exit, which then has code 120
+        _silence(2)
     sys.exit(code)
 
 

@@ -1,11 +1,9 @@
 """`python -m webhook`."""
 
-import sys
-
-from webhook.early import prepare
+from webhook.early import end, prepare
 
 if __name__ == "__main__":
     prepare()
     from webhook.cli import main  # which takes a third of a second
 
-    sys.exit(main())
+    end(main())

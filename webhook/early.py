@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 
 def prepare() -> None:
@@ -25,6 +26,18 @@ def open_standard_streams() -> None:
         except OSError:
             opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
             setattr(sys, name, os.fdopen(opened, "r" if name == "stdin" else "w", closefd=False))
+
+
+def end(code: int) -> NoReturn:
+    """End with this exit code, whether or not the log could be written.
+
+    What is still in stderr's buffer would be tried again at the exit, which then had code 120.
+    """
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    sys.exit(code)
 
 
 def _leave(number: int, _: FrameType | None) -> None:

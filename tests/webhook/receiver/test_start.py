@@ -86,11 +86,11 @@ def hears(pid: int, number: signal.Signals) -> bool:
     return bool(caught >> (number - 1) & 1)
 
 
-@pytest.mark.parametrize("closing", CLOSINGS)
-def test_closed_standard_streams_harm_nothing(
-    store_path: Path, closing: str, free_address: str
+@pytest.mark.parametrize("streams", [*CLOSINGS, "2>/dev/full", "2</dev/null"])
+def test_streams_that_are_closed_or_full_harm_nothing(
+    store_path: Path, streams: str, free_address: str
 ) -> None:
-    command = ["sh", "-c", f'exec "$@" {closing}', "sh", *COMMAND]
+    command = ["sh", "-c", f'exec "$@" {streams}', "sh", *COMMAND]
     with started(store_path, command, free_address) as receiver:
         wait_for(lambda: is_ready(free_address), "ready", 30)
         for _ in range(3):
