@@ -42,8 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """What a shell's background, nohup or cron may have left to this process, and so to children.
 
-    A signal that was ignored at a process's start is ignored by its children too. Settings of Python
-    change what children do: unbuffered, nothing is left that could not be written at the exit.
+    A signal that was ignored at a process's start is ignored by its children too. Python's own
+    settings change what children do: unbuffered, nothing is left that a full disk refused.
     """
     for name in PYTHONS_OWN:
         os.environ.pop(name, None)
