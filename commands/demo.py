@@ -14,6 +14,7 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
+from tools.children import child
 from tools.entry import INTERRUPTED, enter, stops_put_off
 from tools.network import free_port
 from tools.root import ROOT
@@ -108,9 +109,7 @@ def report(sent: dict[str, int], counted: int, store: str, ledger: Path) -> int:
 def _output(command: list[str], ledger: Path) -> str:
     """What the load generator prints; a Ctrl-C is passed on to it, and it ends in order."""
     # A process group of its own: the terminal tells none but this process.
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, process_group=0
-    ) as generator:
+    with child(command, cwd=ROOT, stdout=subprocess.PIPE, process_group=0) as generator:
         # No exception while its output is read: what had come in would be lost.
         before = signal.getsignal(signal.SIGINT)
         if before is not signal.SIG_IGN:  # as nohup leaves it
@@ -119,6 +118,7 @@ def _output(command: list[str], ledger: Path) -> str:
             output, _ = generator.communicate()
         except SystemExit:
             generator.terminate()
+            generator.communicate()
             raise
         finally:
             signal.signal(signal.SIGINT, before)

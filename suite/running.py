@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -11,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import DEVNULL
 
 from suite.plan import PLAN_OPTION, STAGE_OPTION, Plan
 from suite.preparation import Preparation
@@ -25,6 +25,7 @@ from suite.stages import (
     missing_commands,
     on_other_python,
 )
+from tools.children import child, outcome
 from tools.debian import can_install
 from tools.root import ROOT
 from tools.say import say
@@ -125,13 +126,10 @@ class Tests:
     def plan(self) -> tuple[int, Plan]:
         """pytest's exit code, and if that is 0 which stages have how many tests."""
         file = self.directory / "plan.json"
-        done = subprocess.run(
+        done = outcome(
             [*self._pytest(self.python), "--collect-only", "-qq", f"{PLAN_OPTION}={file}"],
             cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
+            stdin=DEVNULL,
         )
         if done.returncode:
             print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
@@ -151,7 +149,7 @@ class Tests:
         command += [f"{STAGE_OPTION}={name}" for name in stage.tests]
         if not _names_files(self.arguments):
             command += [file for name in stage.tests for file in plan.files[name]]
-        with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PATH": PATH}) as pytest:
+        with child(command, cwd=ROOT, env={**os.environ, "PATH": PATH}) as pytest:
             try:
                 code = pytest.wait()
             except KeyboardInterrupt:  # the terminal has told pytest, too
