@@ -116,8 +116,8 @@ def test_a_full_disk_ends_the_run_with_its_summary(tmp_path: Path, option: str) 
     path = tmp_path / "file"
     with Peer() as peer:
         run = tgibf(
-            *(peer.url, "--rate=1000", "--seconds=60", f"{option}={path}", "--json", "--quiet"),
-            command=("prlimit", "--fsize=4000", "--", *COMMAND),
+            *(peer.url, "--rate=200", "--seconds=60", f"{option}={path}", "--json", "--quiet"),
+            command=("prlimit", "--fsize=1500", "--", *COMMAND),
         )
 
     assert run.code == 1
