@@ -37,6 +37,7 @@ PACKAGES = (
     "libpam-systemd",
     "linux-image-cloud-amd64",
     "netbase",
+    "nftables",
     "openjdk-17-jre-headless",
     "openssh-server",
     "procps",

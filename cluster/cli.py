@@ -19,6 +19,8 @@ COMMANDS = {
     "java": "openjdk-17-jre-headless",
     "mount": "mount",
     "mvn": "maven",
+    "nft": "nftables",
+    "openssl": "openssl",
     "unshare": "util-linux",
 }
 
@@ -28,7 +30,18 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser("up", help="start what does not run; ends when every part is well")
+    up = verbs.add_parser("up", help="start what does not run; ends when every part is well")
+    kinds = up.add_mutually_exclusive_group()
+    kinds.add_argument(
+        "--open",
+        action="store_true",
+        help="no keys, no tokens: whoever reaches the nodes may run programs on them",
+    )
+    kinds.add_argument(
+        "--closed",
+        action="store_true",
+        help="who has no token may look and send events, no more (the default)",
+    )
     down = verbs.add_parser("down", help="end everything, and remove it")
     down.add_argument("--keep-data", action="store_true", help="keep it for the next `up`")
     verbs.add_parser("status", help="show what runs where, and whether it is well")
@@ -104,17 +117,19 @@ def act(arguments: argparse.Namespace) -> int:
         say("ending all nodes")
         namespaces.down(keep_data=arguments.keep_data)
 
+    def start_all() -> None:
+        up.up(closed=arguments.closed if arguments.closed or arguments.open else None)
+
     def shell() -> int:
         command = jobs.login(arguments.command or ["bash"])
         node = namespaces.inside(named(arguments.node), *command)
         return subprocess.run(node, check=False).returncode
 
     def hurt() -> None:
-        provide({"nft": "nftables"})
         operations.hurt(named(arguments.node), arguments.fault, arguments.seconds)
 
     acts: dict[str, Callable[[], int | None]] = {
-        "up": up.up,
+        "up": start_all,
         "down": down,
         "status": up.show_status,
         "env": lambda: print("\n".join(jobs.exports())),

@@ -9,6 +9,7 @@ import consul
 import nomad
 import requests
 
+from cluster.access.secrets import Secrets
 from cluster.layout import CONSUL_PORT, NODES, NOMAD_PORT, PARTS, WEBHOOK, Node, Part
 
 ASK_SECONDS = 2
@@ -95,7 +96,13 @@ def nomad_at(node: Node) -> Iterator[Any]:
     """A client for the node's Nomad agent."""
     with requests.Session() as session:
         session.trust_env = False
-        yield nomad.Nomad(address=node.url(NOMAD_PORT), timeout=ASK_SECONDS, session=session)
+        secrets = Secrets.read()
+        yield nomad.Nomad(
+            address=node.url(NOMAD_PORT),
+            token=secrets and secrets.nomad_manager,
+            timeout=ASK_SECONDS,
+            session=session,
+        )
 
 
 def ask_nomad(question: Callable[[Any], T]) -> T | None:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cluster.access.grants import exported_tokens
+from cluster.access.secrets import Secrets
 from cluster.deployments import end_what_waits_for_ever, latest
 from cluster.health import ask, ask_nomad, nomad_at
 from cluster.kit import add_release
@@ -38,6 +40,7 @@ def exports() -> list[str]:
     node = _answering()
     urls = " ".join(node.url(TRAFFIC_PORT) for node in NODES)
     return [
+        *exported_tokens(),
         f"export NOMAD_ADDR={node.url(NOMAD_PORT)}",
         f"export CONSUL_HTTP_ADDR={node.url(CONSUL_PORT)}",
         f"export WEBHOOK={shlex.quote(urls)}",
@@ -87,7 +90,7 @@ def nomad(*arguments: str) -> str:
     """What `nomad` with these arguments printed. Raises ClusterError if it failed."""
     done = subprocess.run(
         [str(KIT / "bin" / "nomad"), *arguments],
-        env={**os.environ, "NOMAD_ADDR": _answering().url(NOMAD_PORT)},
+        env=_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -138,8 +141,17 @@ def _run_job(name: str, options: Sequence[str]) -> dict[str, Any]:
     return {
         "args": [str(KIT / "bin" / "nomad"), "job", "run", *options, file.name],
         "cwd": JOBS,
-        "env": {**os.environ, "NOMAD_ADDR": _answering().url(NOMAD_PORT)},
+        "env": _environment(),
     }
+
+
+def _environment() -> dict[str, str]:
+    """With which `nomad` finds this cluster, and no other."""
+    others = {"NOMAD_TOKEN", "NOMAD_NAMESPACE", "NOMAD_REGION"}
+    ours = {name: value for name, value in os.environ.items() if name not in others}
+    secrets = Secrets.read()
+    token = {} if secrets is None else {"NOMAD_TOKEN": secrets.nomad_manager}
+    return {**ours, **token, "NOMAD_ADDR": _answering().url(NOMAD_PORT)}
 
 
 def _jobs() -> dict[str, Path]:

@@ -1,9 +1,11 @@
 """Who leads Nomad and Consul, and handing over either, for example before work on a node."""
 
+import os
 import subprocess
 
 import requests
 
+from cluster.access.secrets import Secrets
 from cluster.health import ASK_SECONDS, ask
 from cluster.jobs import nomad
 from cluster.layout import CONSUL_PORT, ON_NODES, ClusterError, Node
@@ -27,6 +29,7 @@ def lead_consul(node: Node) -> None:
     command = ["operator", "raft", "transfer-leader", f"-id={identity}"]
     done = subprocess.run(
         inside(node, str(ON_NODES / "bin" / "consul"), *command),
+        env={**os.environ, **_token("CONSUL_HTTP_TOKEN")},
         capture_output=True,
         text=True,
         check=False,
@@ -40,6 +43,13 @@ def _servers(node: Node) -> dict[str, str]:
     with requests.Session() as session:
         session.trust_env = False
         url = f"{node.url(CONSUL_PORT)}/v1/operator/raft/configuration"
-        answer = session.get(url, params={"stale": "1"}, timeout=ASK_SECONDS)
+        headers = _token("X-Consul-Token")
+        answer = session.get(url, params={"stale": "1"}, headers=headers, timeout=ASK_SECONDS)
         answer.raise_for_status()
         return {one["Node"]: one["ID"] for one in answer.json()["Servers"]}
+
+
+def _token(name: str) -> dict[str, str]:
+    """Consul's token by this name; empty for an open cluster."""
+    secrets = Secrets.read()
+    return {} if secrets is None else {name: secrets.consul_operator}

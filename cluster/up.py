@@ -9,6 +9,9 @@ from http import HTTPStatus
 from urllib.request import urlopen
 
 from cluster import jobs
+from cluster.access import settings
+from cluster.access.grants import grant
+from cluster.access.secrets import KEPT, Secrets
 from cluster.display import Display, lines
 from cluster.findings import findings, gather, urgent
 from cluster.health import Health, look
@@ -38,12 +41,19 @@ from tools.root import ROOT
 from tools.say import say
 
 
-def up() -> None:
-    """Start what does not run, and return when all of it is well. Raises ClusterError."""
+def up(*, closed: bool | None = None) -> None:
+    """Start what does not run, and return when all of it is well. Raises ClusterError.
+
+    Whether the cluster is closed stays as it was, unless it is said; a new one is.
+    """
     refuse_memory(STATE)
     refuse_taken_network()
     say("putting together what nodes need")
     fill(KIT, platform.machine(), jobs.node_python())
+    runs = bool(running_nodes())
+    is_closed = settings.choose(KEPT, wanted=closed, runs=runs)
+    if not is_closed:
+        say("OPEN: whoever reaches the nodes' network may run programs on them, and change all")
     display = Display()
     say(f"starting {', '.join(node.name for node in NODES)}")
     for node in NODES:
@@ -55,7 +65,8 @@ def up() -> None:
 
 def run_jobs(kind: NodeKind, display: Display) -> None:
     """From started nodes to a webhook that takes events. Raises ClusterError."""
-    _wait(kind, display, servers_are_well, "Consul, Nomad and Cassandra")
+    rules = grant(Secrets.read())
+    _wait(kind, display, servers_are_well, "Consul, Nomad and Cassandra", rules)
     say("applying the schema")
     _apply_schema(kind)
     for part in STARTED:

@@ -28,12 +28,14 @@ def main() -> int:
     )
     release.add_argument("version")
     arguments = parser.parse_args()
+    from cluster.layout import ClusterError
     from cluster.nodes import virtual
 
     try:
         if arguments.verb == "kit":
             say("putting together what nodes need")
             virtual.fill(virtual.KIT, arguments.box)
+            virtual.choose_access()
         elif arguments.verb == "keep":
             virtual.keep(virtual.KIT, arguments.box, arguments.archive)
         elif arguments.verb == "release":
@@ -41,6 +43,6 @@ def main() -> int:
             options = f"-preserve-counts -var version={arguments.version}"
             say("copy it to the machines: vagrant rsync")
             say(f"roll it out, on one of them: nomad job run {options} webhook.nomad")
-    except OSError as error:
+    except (OSError, ClusterError) as error:
         fail(str(error))
     return 0

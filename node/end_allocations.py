@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from cluster.access.secrets import Secrets
 from cluster.linux.namespace import children, signal_process
 
 NOMAD = Path("/opt/teracompra/bin/nomad")
@@ -57,7 +58,8 @@ def leave_consul() -> bool:
     import consul
     import requests
 
-    agent = consul.Consul().agent
+    secrets = Secrets.read()
+    agent = consul.Consul(token=secrets and secrets.consul_nomad).agent
     try:
         for name in agent.services():
             if name.startswith(SERVICES):

@@ -1,14 +1,15 @@
 """The first process of a node made of namespaces; on a virtual machine systemd has this role.
 
-It sets sysctl.conf, starts the given units in order, restarts those that end, and reaps. Each
-unit's output goes to /var/log/UNIT.log, and its process number to UNIT.pid beside it. SIGTERM stops
-the units in the opposite order.
+It sets sysctl.conf, filters packets if the cluster is closed, starts the given units in order,
+restarts those that end, and reaps. Each unit's output goes to /var/log/UNIT.log, and its process
+number to UNIT.pid beside it. SIGTERM stops the units in the opposite order.
 """
 
 import argparse
 import os
 import resource
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LOGS = Path("/var/log")
+CLOSED = Path("/var/lib/teracompra/access/secrets.json")  # cluster/access/secrets.py
 PATH = "/opt/teracompra/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -104,6 +106,8 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGTERM])
     LOGS.mkdir(parents=True, exist_ok=True)
     set_sysctl(HERE / "sysctl.conf")
+    if CLOSED.exists():
+        close(HERE / "filter.nft")
     serve(units)
     for unit in reversed(units):
         unit.stop()
@@ -153,3 +157,11 @@ def set_sysctl(file: Path) -> None:
             Path("/proc/sys", *name.strip().split(".")).write_text(value.strip())
         except OSError as error:
             print(f"{name.strip()}: {error.strerror}", file=sys.stderr, flush=True)
+
+
+def close(file: Path) -> None:
+    """Filter what comes in by the rules in `file`. Ends the node if it can't."""
+    try:
+        subprocess.run(["nft", "-f", file], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"the packet filter of {file} can't be loaded: {error}")

@@ -120,6 +120,11 @@ client {
 # Jobs run as programs of the node, in a root and a cgroup of their own.
 plugin "exec" {
   config {
+    # Nothing that a job asks for makes it more than nobody: no capability of root's, no user that the
+    # node has for anything else. (65534 is nobody, whom Nomad takes by itself.)
+    allow_caps       = []
+    denied_host_uids = "0-65533"
+
     default_pid_mode = "private"
     default_ipc_mode = "private"
   }

@@ -15,6 +15,7 @@ NODE_COMMANDS = {
     "mount": "mount",
     "mvn": "maven",
     "nsenter": "util-linux",
+    "openssl": "openssl",
     "strace": "strace",
 }
 

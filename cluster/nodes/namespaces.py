@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cluster import fence
+from cluster.access.secrets import GIVEN, ON_NODE
 from cluster.layout import (
     HOST_ADDRESS,
     HOST_INTERFACE,
@@ -126,13 +127,16 @@ def start(node: Node) -> None:
 def _mount(node: Node, machine: Namespaces) -> None:
     """Give the machine its own data and logs, and what all nodes have, at the usual paths."""
     for name in names(UNITS):
-        (node.directory / "lib" / name).mkdir(parents=True, exist_ok=True)
+        (node.directory / "lib" / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     (node.directory / "log").mkdir(exist_ok=True)
     hosts = STATE / "hosts"
     hosts.write_text(
         "127.0.0.1 localhost\n" + "".join(f"{one.address} {one.name}\n" for one in NODES)
     )
+    access = node.directory / "lib" / ON_NODE.relative_to("/var/lib")
+    access.mkdir(parents=True, exist_ok=True)
     machine.must("mount", "--bind", str(node.directory / "lib"), "/var/lib")
+    machine.must("mount", "--bind", "-o", "ro", str(GIVEN), str(ON_NODE))
     machine.must("mount", "--bind", str(node.directory / "log"), "/var/log")
     machine.must("mount", "--bind", str(hosts), "/etc/hosts")
     # A folder that the host does not have, over its own.

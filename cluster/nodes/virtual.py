@@ -3,6 +3,7 @@
 debian/     Debian packages that the box lacks, once a machine has fetched them
 """
 
+import os
 import platform
 import re
 import shutil
@@ -12,11 +13,14 @@ from pathlib import Path
 from artifacts.cache import cache
 from artifacts.release import PYTHON
 from cluster import kit
+from cluster.access import settings
 from cluster.nodes.kind import NAMES, NodeKind
 from tools.root import ROOT
 from tools.say import say
 
 KIT = ROOT / ".vagrant" / "kit"
+ACCESS = ROOT / ".vagrant" / "access"
+OPEN = "TERACOMPRA_OPEN"
 KEPT = ("bin", "cache", "releases")
 WITHIN_SECONDS = 3600.0  # machines may be emulated, which takes some 15 minutes
 EMULATED = Path("/etc/systemd/system/cassandra.service.d/emulated.conf")  # provision writes it
@@ -40,6 +44,18 @@ def fill(folder: Path, box: str) -> None:
             shutil.rmtree(path, ignore_errors=True)  # what is no longer there would be read
     kit.fill(folder, architecture(), PYTHON)
     _place_debian(folder, box)
+
+
+def choose_access() -> None:
+    """Make the secrets that the machines share, or those of an open cluster if OPEN is set.
+
+    Machines that are there stay what they are. Raises OSError, ClusterError.
+    """
+    there = any(ROOT.glob(".vagrant/machines/*/*/id"))
+    wanted = False if os.environ.get(OPEN) else None
+    closed = settings.choose(ACCESS, wanted=wanted, runs=there)
+    if not closed:
+        say("OPEN: whoever reaches the nodes' network may run programs on them, and change all")
 
 
 def release(version: str) -> None:

@@ -1,0 +1,6 @@
+"""Who may do what in the cluster: its secrets, what agents are told, and the rules.
+
+secrets     made once, on the operator's machine
+settings    what each node's Consul and Nomad are told beside consul/ and nomad/
+grants      the rules of consul/acl/ and nomad/acl/, put into effect
+"""

@@ -1,0 +1,160 @@
+"""The rules of a closed cluster, put into effect: consul/acl/ and nomad/acl/.
+
+Each step finds out what is there already, so that it can be cut off anywhere and done again.
+"""
+
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import consul
+import nomad
+from consul.callback import CB
+
+from cluster.access.secrets import GIVEN, Secrets, write_private
+from cluster.health import ask, ask_nomad, consul_at
+from cluster.layout import ClusterError
+from tools.root import ROOT
+
+ANONYMOUS = "anonymous"
+CONSULS_ANONYMOUS = "00000000-0000-0000-0000-000000000002"
+"""https://developer.hashicorp.com/consul/docs/secure/acl/token"""
+OPERATOR = "operator"
+ALREADY = "bootstrap already done"
+
+
+def grant(secrets: Secrets | None) -> Callable[[], None]:
+    """What is to be called until both have leaders: then the rules are in effect.
+
+    Nothing is to be done for an open cluster. Raises ClusterError.
+    """
+    steps = [] if secrets is None else [grant_consul, grant_nomad]
+
+    def try_now() -> None:
+        while secrets is not None and steps and steps[0](secrets):
+            del steps[0]
+
+    return try_now
+
+
+def grant_consul(secrets: Secrets) -> bool:
+    """Whether Consul has all rules and tokens now; not while it has no leader."""
+    tokens = {
+        "agent": secrets.consul_agent,
+        "nomad": secrets.consul_nomad,
+        OPERATOR: secrets.consul_operator,
+    }
+
+    def at(node: Any) -> bool:
+        with consul_at(node) as client:
+            _consul_token(client, secrets, ANONYMOUS, {}, f"token/{CONSULS_ANONYMOUS}")
+            for name, secret in tokens.items():
+                if not _known(client, secret):
+                    _consul_token(client, secrets, name, {"SecretID": secret}, "token")
+                else:
+                    _consul_policy(client, secrets, name)
+        return True
+
+    return bool(ask(at))
+
+
+def _consul_token(
+    client: Any, secrets: Secrets, name: str, more: dict[str, str], path: str
+) -> None:
+    """A token that has the policy of that name."""
+    policy = _consul_policy(client, secrets, name)
+    token = {"Description": name, "Policies": [{"ID": policy}], **more}
+    _put(client, secrets, path, token)
+
+
+def _consul_policy(client: Any, secrets: Secrets, name: str) -> str:
+    """Make the policy what consul/acl/ says; its id."""
+    headers = client.prepare_headers(secrets.consul_manager)
+    found = client.http.get(CB.json(allow_404=True), f"/v1/acl/policy/name/{name}", headers=headers)
+    policy = {"Name": name, "Rules": (ROOT / "consul" / "acl" / f"{name}.hcl").read_text()}
+    path = f"policy/{found['ID']}" if found else "policy"
+    return str(_put(client, secrets, path, policy)["ID"])
+
+
+def _known(client: Any, secret: str) -> bool:
+    headers = client.prepare_headers(secret)
+    try:
+        client.http.get(CB.json(), "/v1/acl/token/self", headers=headers)
+    except consul.ACLPermissionDenied:
+        return False
+    return True
+
+
+def _put(client: Any, secrets: Secrets, path: str, document: object) -> Any:
+    headers = client.prepare_headers(secrets.consul_manager)
+    return client.http.put(CB.json(), f"/v1/acl/{path}", headers=headers, data=json.dumps(document))
+
+
+def grant_nomad(secrets: Secrets) -> bool:
+    """Whether Nomad has its manager and all rules now; not while it has no leader.
+
+    Raises ClusterError if somebody else is its manager.
+    """
+
+    def at(client: Any) -> bool:
+        _bootstrap(client, secrets)
+        for name in (ANONYMOUS, OPERATOR):
+            rules = (ROOT / "nomad" / "acl" / f"{name}.hcl").read_text()
+            client.acl.request("policy", name, json={"Name": name, "Rules": rules}, method="post")
+        return True
+
+    return bool(ask_nomad(at))
+
+
+def _bootstrap(client: Any, secrets: Secrets) -> None:
+    """Have Nomad know its manager: whoever does it first, does it for all."""
+    request = {"BootstrapSecret": secrets.nomad_manager}
+    try:
+        client.acl.request("bootstrap", json=request, method="post")
+    except nomad.api.exceptions.BaseNomadException as error:
+        answer = error.nomad_resp
+        if getattr(answer, "status_code", 0) != HTTPStatus.BAD_REQUEST or ALREADY not in (
+            answer.text
+        ):
+            raise
+    try:
+        client.acl.get_self_token()
+    except nomad.api.exceptions.URLNotAuthorizedNomadException as error:
+        raise ClusterError(
+            "Nomad has another manager than this cluster's secrets say: somebody was there first, "
+            "or the secrets are of another cluster. scripts/cluster down begins anew"
+        ) from error
+
+
+def operator_token() -> str:
+    """Nomad's token for who works on the cluster, made when it is first asked for.
+
+    Raises ClusterError.
+    """
+    kept = GIVEN.parent / OPERATOR
+    if kept.exists():
+        return kept.read_text()
+    wish = {"Name": OPERATOR, "Type": "client", "Policies": [OPERATOR], "Global": False}
+
+    def at(client: Any) -> str:
+        return str(client.acl.create_token(wish)["SecretID"])
+
+    if (made := ask_nomad(at)) is None:
+        raise ClusterError("no Nomad that answers makes a token; scripts/cluster status")
+    write_private(kept, made)
+    return made
+
+
+def exported_tokens() -> list[str]:
+    """Lines for a shell, after which `nomad` and `consul` may change the cluster.
+
+    There are none if it is open. Raises ClusterError.
+    """
+    secrets = Secrets.read()
+    if secrets is None:
+        return []
+    return [
+        f"export NOMAD_TOKEN={operator_token()}",
+        f"export CONSUL_HTTP_TOKEN={secrets.consul_operator}",
+    ]

@@ -1,0 +1,94 @@
+"""The secrets of a closed cluster, and where they are.
+
+On the operator's machine they are beside the cluster's other state, for its owner alone:
+
+    ca/      the keys that sign certificates, which no node gets
+    node/    what every node gets, as /var/lib/teracompra/access (empty for an open cluster):
+        secrets.json
+        consul/ nomad/      settings, certificate and key of each agent (`settings`)
+
+    operator            the token of who works on the cluster
+
+Nothing of it is in the kit, in a job, in an argument or in a log.
+"""
+
+import base64
+import json
+import secrets
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from cluster.layout import ON_NODES, STATE
+from tools.root import ROOT
+
+ON_NODE = Path("/var/lib/teracompra/access")
+KEPT = STATE / "access"
+"""On the operator's machine, for nodes made of namespaces."""
+GIVEN = ON_NODE if ROOT == ON_NODES else KEPT / "node"
+"""What nodes get, as the caller's machine has it."""
+FILE = "secrets.json"
+GOSSIP_BYTES = 32  # AES-256
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The keys and tokens of one cluster."""
+
+    consul_gossip: str
+    """Base64."""
+    consul_manager: str
+    """A token for everything."""
+    consul_agent: str
+    """The agents' own: nodes, and the services of their configuration."""
+    consul_nomad: str
+    """Nomad's: the services of its allocations."""
+    consul_operator: str
+    """For who works on the cluster."""
+    nomad_gossip: str
+    """Base64."""
+    nomad_manager: str
+    """A token for everything."""
+
+    @classmethod
+    def new(cls) -> Self:
+        """Random ones."""
+        return cls(
+            consul_gossip=_key(),
+            consul_manager=_token(),
+            consul_agent=_token(),
+            consul_nomad=_token(),
+            consul_operator=_token(),
+            nomad_gossip=_key(),
+            nomad_manager=_token(),
+        )
+
+    @classmethod
+    def read(cls, folder: Path | None = None) -> Self | None:
+        """Those in `folder`, by default this machine's; None if the cluster is open.
+
+        None as well for who may not read them: an ordinary user, who may look and no more.
+        """
+        try:
+            return cls(**json.loads(((folder or GIVEN) / FILE).read_text()))
+        except (FileNotFoundError, PermissionError):
+            return None
+
+    def write(self, folder: Path) -> None:
+        """Keep them in `folder`, for its owner alone."""
+        write_private(folder / FILE, json.dumps(asdict(self), indent=2))
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
+    file.touch(0o600)
+    file.write_text(text)
+
+
+def _key() -> str:
+    return base64.b64encode(secrets.token_bytes(GOSSIP_BYTES)).decode()
+
+
+def _token() -> str:
+    return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))

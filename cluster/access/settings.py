@@ -1,0 +1,119 @@
+"""What agents of a closed cluster are told beside consul/ and nomad/."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cluster.access.certificates import certify
+from cluster.access.secrets import FILE, ON_NODE, Secrets, write_private
+from cluster.layout import NETWORK, ClusterError
+
+AGENTS = {"consul": "server.dc1.consul", "nomad": "server.global.nomad"}
+"""By agent: the name that makes one a server to its peers."""
+
+
+def choose(folder: Path, *, wanted: bool | None, runs: bool) -> bool:
+    """Have `folder` as `wanted`, or as it was, or closed; whether the cluster is closed.
+
+    Raises ClusterError if the cluster runs, and as the other kind: agents that are told different
+    things would part.
+    """
+    node = folder / "node"
+    is_closed = (node / FILE).exists() if node.exists() else None
+    closed = is_closed is not False if wanted is None else wanted
+    if runs and is_closed is not None and closed != is_closed:
+        kinds = {True: "closed", False: "open"}
+        raise ClusterError(
+            f"the cluster that runs is {kinds[is_closed]}; to have it {kinds[closed]}, with its "
+            f"data: scripts/cluster down --keep-data, then scripts/cluster up --{kinds[closed]}"
+        )
+    if closed:
+        close(folder)
+    else:
+        open_up(folder)
+    return closed
+
+
+def close(folder: Path) -> None:
+    """Make what a closed cluster needs in `folder`, unless it is there. Raises ClusterError.
+
+    All of it appears at once, whenever this is cut off. A cluster that was closed before gets the
+    secrets that it had, which its data knows.
+    """
+    if (folder / "node" / FILE).exists():
+        return
+    if (before := _closed(folder)).exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        before.rename(folder)
+        return
+    new = folder.with_name(f"{folder.name}.new")
+    for old in (new, folder):
+        shutil.rmtree(old, ignore_errors=True)
+    parts = [new / part for part in ("ca", "node")]
+    for one in (new, *parts, *(part / name for part in parts for name in AGENTS)):
+        one.mkdir(mode=0o700)
+    secrets = Secrets.new()
+    secrets.write(new / "node")
+    for name, settings in (("consul", consul(secrets)), ("nomad", nomad(secrets))):
+        write_private(new / "node" / name / "closed.json", json.dumps(settings, indent=2))
+        certify(AGENTS[name], new / "ca" / name, new / "node" / name)
+    new.rename(folder)
+
+
+def open_up(folder: Path) -> None:
+    """Make `folder` that of an open cluster, whose agents are told nothing."""
+    if (folder / "node" / FILE).exists():
+        folder.rename(_closed(folder))
+    for one in (folder, folder / "node", *(folder / "node" / name for name in AGENTS)):
+        one.mkdir(mode=0o700, exist_ok=True)
+
+
+def _closed(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.closed")
+
+
+def consul(secrets: Secrets) -> Mapping[str, Any]:
+    """Consul's own settings of a closed cluster."""
+    return {
+        "encrypt": secrets.consul_gossip,
+        # Beside the node's own processes, which consul.hcl names: who changes something has a token.
+        "http_config": {"allow_write_http_from": [NETWORK]},
+        "acl": {
+            "enabled": True,
+            "default_policy": "deny",
+            "tokens": {
+                "initial_management": secrets.consul_manager,
+                "agent": secrets.consul_agent,
+                "config_file_service_registration": secrets.consul_agent,
+            },
+        },
+        "tls": {
+            "internal_rpc": {
+                **_files("consul"),
+                "verify_incoming": True,
+                "verify_outgoing": True,
+                "verify_server_hostname": True,
+            }
+        },
+    }
+
+
+def nomad(secrets: Secrets) -> Mapping[str, Any]:
+    """Nomad's own settings of a closed cluster."""
+    return {
+        "acl": {"enabled": True},
+        "server": {"encrypt": secrets.nomad_gossip},
+        "consul": {"token": secrets.consul_nomad},
+        "tls": {"rpc": True, "verify_server_hostname": True, **_files("nomad")},
+    }
+
+
+def _files(name: str) -> dict[str, str]:
+    folder = ON_NODE / name
+    return {
+        "ca_file": f"{folder}/ca.pem",
+        "cert_file": f"{folder}/agent.pem",
+        "key_file": f"{folder}/agent-key.pem",
+    }

@@ -1,0 +1,123 @@
+"""The secrets of a cluster: who can read them, when they change, and what agents are told."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from cluster.access.secrets import Secrets
+from cluster.access.settings import AGENTS, choose, close
+from cluster.layout import ClusterError
+from tools.root import ROOT
+
+MOMENTS = [0.05 * n for n in range(0, 12, 2)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "access"
+
+
+def secrets(folder: Path) -> Secrets | None:
+    return Secrets.read(folder / "node")
+
+
+def test_a_new_cluster_is_closed_and_stays_what_it_is(folder: Path) -> None:
+    assert choose(folder, wanted=None, runs=False)
+    first = secrets(folder)
+    assert first is not None
+    assert choose(folder, wanted=None, runs=True)
+    assert secrets(folder) == first
+    assert secrets(folder) != Secrets.new()
+
+
+def test_only_its_owner_reads_it(folder: Path) -> None:
+    choose(folder, wanted=None, runs=False)
+    for path in (folder, *folder.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_who_may_not_read_them_knows_none() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root becomes somebody else")
+    with TemporaryDirectory() as parent:  # pytest's own folders are closed to others
+        Path(parent).chmod(0o711)
+        folder = Path(parent) / "access"
+        close(folder)
+        code = f"from cluster.access.secrets import *; print(Secrets.read(Path('{folder}/node')))"
+        command = [sys.executable, "-c", f"import os; os.setuid(65534); {code}"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == "None\n", done.stderr
+
+
+def test_an_open_one_that_is_closed_again_has_the_secrets_that_its_data_knows(folder: Path) -> None:
+    choose(folder, wanted=None, runs=False)
+    before = secrets(folder)
+    assert not choose(folder, wanted=False, runs=False)
+    assert secrets(folder) is None
+    assert all(not list((folder / "node" / name).iterdir()) for name in AGENTS)
+    assert not choose(folder, wanted=None, runs=False)  # it stays open
+    assert choose(folder, wanted=True, runs=False)
+    assert secrets(folder) == before
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_cluster_that_runs_does_not_change_kind(folder: Path, *, wanted: bool) -> None:
+    choose(folder, wanted=not wanted, runs=False)
+    with pytest.raises(ClusterError, match="down --keep-data"):
+        choose(folder, wanted=wanted, runs=True)
+    assert (secrets(folder) is None) is wanted
+
+
+@pytest.mark.parametrize("seconds", MOMENTS, ids=lambda seconds: f"{seconds:.2f} s")
+def test_cut_off_at_any_moment_it_is_made_whole_next_time(folder: Path, seconds: float) -> None:
+    code = (
+        "import sys; from pathlib import Path; from cluster.access.settings import close;"
+        " print(flush=True); close(Path(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as making:
+        assert making.stdout is not None
+        making.stdout.readline()
+        time.sleep(seconds)  # a moment of its work, whatever it does then
+        making.send_signal(signal.SIGKILL)
+    there = secrets(folder)
+    close(folder)
+    assert secrets(folder) is not None
+    assert there in {None, secrets(folder)}
+    for name in AGENTS:
+        verify(folder, name, name)
+
+
+def verify(folder: Path, authority: str, agent: str) -> None:
+    """The agent's certificate is that authority's. Raises CalledProcessError."""
+    node = folder / "node"
+    authorities, certificate = node / authority / "ca.pem", node / agent / "agent.pem"
+    command = ["openssl", "verify", "-CAfile", str(authorities), str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_no_kind_of_agent_has_a_certificate_that_opens_the_other(folder: Path) -> None:
+    close(folder)
+    for authority, agent in (("consul", "nomad"), ("nomad", "consul")):
+        with pytest.raises(subprocess.CalledProcessError):
+            verify(folder, authority, agent)
+    assert not list((folder / "node").rglob("ca-key.pem"))
+
+
+def test_no_agent_is_told_the_others_keys(folder: Path) -> None:
+    close(folder)
+    known = secrets(folder)
+    assert known is not None
+    told = {name: (folder / "node" / name / "closed.json").read_text() for name in AGENTS}
+    for text in told.values():
+        assert json.loads(text)
+    assert known.nomad_manager not in "".join(told.values())
+    assert known.consul_manager not in told["nomad"]
+    assert known.nomad_gossip not in told["consul"]
