@@ -21,7 +21,8 @@ def choose(folder: Path, *, wanted: bool | None, runs: bool) -> bool:
     things would part.
     """
     node = folder / "node"
-    is_closed = (node / FILE).exists() if node.exists() else None
+    before = False if runs else None  # one that runs and has no such folder is of an older version
+    is_closed = (node / FILE).exists() if node.exists() else before
     closed = is_closed is not False if wanted is None else wanted
     if runs and is_closed is not None and closed != is_closed:
         kinds = {True: "closed", False: "open"}
@@ -78,7 +79,7 @@ def consul(secrets: Secrets) -> Mapping[str, Any]:
     """Consul's own settings of a closed cluster."""
     return {
         "encrypt": secrets.consul_gossip,
-        # Beside the node's own processes, which consul.hcl names: who changes something has a token.
+        # Beside the node's own, whom consul.hcl names: who changes something has a token.
         "http_config": {"allow_write_http_from": [NETWORK]},
         "acl": {
             "enabled": True,

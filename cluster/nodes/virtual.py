@@ -14,6 +14,7 @@ from artifacts.cache import cache
 from artifacts.release import PYTHON
 from cluster import kit
 from cluster.access import settings
+from cluster.layout import ClusterError
 from cluster.nodes.kind import NAMES, NodeKind
 from tools.root import ROOT
 from tools.say import say
@@ -47,13 +48,15 @@ def fill(folder: Path, box: str) -> None:
 
 
 def choose_access() -> None:
-    """Make the secrets that the machines share, or those of an open cluster if OPEN is set.
+    """Make the secrets that the machines share; none if OPEN is 1.
 
-    Machines that are there stay what they are. Raises OSError, ClusterError.
+    Machines that are there stay what they are, unless it is set. Raises OSError, ClusterError.
     """
     there = any(ROOT.glob(".vagrant/machines/*/*/id"))
-    wanted = False if os.environ.get(OPEN) else None
-    closed = settings.choose(ACCESS, wanted=wanted, runs=there)
+    wanted = {"": None, "0": True, "1": False}.get(word := os.environ.get(OPEN, ""), word)
+    if isinstance(wanted, str):
+        raise ClusterError(f"{OPEN}={word}: allowed is 1 (open) or 0 (closed)")
+    closed = settings.choose(ACCESS, wanted=wanted, runs=there and wanted is None)
     if not closed:
         say("OPEN: whoever reaches the nodes' network may run programs on them, and change all")
 
