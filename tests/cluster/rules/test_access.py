@@ -50,8 +50,9 @@ def test_who_may_not_read_them_knows_none() -> None:
         Path(parent).chmod(0o711)
         folder = Path(parent) / "access"
         close(folder)
-        code = f"from cluster.access.secrets import *; print(Secrets.read(Path('{folder}/node')))"
-        command = [sys.executable, "-c", f"import os; os.setuid(65534); {code}"]
+        imports = "import json, os; from cluster.access.secrets import Path, Secrets"
+        code = f"{imports}; os.setuid(65534); print(Secrets.read(Path('{folder}/node')))"
+        command = [sys.executable, "-c", code]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "None\n", done.stderr
 
