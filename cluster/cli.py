@@ -28,7 +28,13 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser("up", help="start what does not run; ends when every part is well")
+    up_verb = verbs.add_parser("up", help="start what does not run; ends when every part is well")
+    up_verb.add_argument(
+        "--no-autoscaling",
+        action="store_true",
+        help="people say how many allocations there are: without Prometheus and the autoscaler, "
+        "which are stopped if they run",
+    )
     down = verbs.add_parser("down", help="end everything, and remove it")
     down.add_argument("--keep-data", action="store_true", help="keep it for the next `up`")
     verbs.add_parser("status", help="show what runs where, and whether it is well")
@@ -114,7 +120,7 @@ def act(arguments: argparse.Namespace) -> int:
         operations.hurt(named(arguments.node), arguments.fault, arguments.seconds)
 
     acts: dict[str, Callable[[], int | None]] = {
-        "up": up.up,
+        "up": lambda: up.up(autoscaling=not arguments.no_autoscaling),
         "down": down,
         "status": up.show_status,
         "env": lambda: print("\n".join(jobs.exports())),
