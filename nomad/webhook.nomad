@@ -209,8 +209,8 @@ job "webhook" {
         # share within this time.
         WEBHOOK_CONNECTION_AGE_SECONDS = "20"
         # Within the memory below: what is held is Python objects, several times as large.
-        WEBHOOK_MAX_HELD_EVENTS = "20000"
-        WEBHOOK_MAX_HELD_BYTES  = "16777216"
+        WEBHOOK_MAX_HELD_EVENTS       = "20000"
+        WEBHOOK_MAX_HELD_BYTES        = "16777216"
         WEBHOOK_MAX_EVENTS_PER_SECOND = "${var.events_per_second}"
         # 4 KB each with an event in it.
         WEBHOOK_MAX_CONNECTIONS = "16000"
