@@ -20,10 +20,10 @@ def job(name: str) -> Any:
     return block(hcl2.loads((ROOT / "nomad" / f"{name}.nomad").read_text()), "job", name)
 
 
-def memory(name: str) -> int:
-    """What a job has to itself, in MB."""
+def given(name: str, what: str) -> int:
+    """What a job has to itself: `memory` in MB, `cpu` in MHz."""
     return sum(
-        one["resources"][0]["memory"]
+        one["resources"][0][what]
         for group in job(name)["group"]
         for task in next(iter(group.values()))["task"]
         for one in task.values()
@@ -32,16 +32,17 @@ def memory(name: str) -> int:
 
 def test_on_three_nodes_of_2_gb_five_fit_beside_what_sizes_them() -> None:
     names = [one.name for one in NODES]
-    fabios = [allocation("fabio", name, memory("fabio")) for name in names]
+    fabios = [allocation("fabio", name, given("fabio", "memory")) for name in names]
     # Nomad packs: what is placed first is side by side.
-    sizing = [allocation(part.name, names[0], memory(part.name)) for part in SCALING]
+    sizing = [allocation(part.name, names[0], given(part.name, "memory")) for part in SCALING]
     room = room_of([node(name) for name in names], [*fabios, *sizing], GROUP)
     assert room.by_node == {"node-1": 1, "node-2": 2, "node-3": 2}
 
 
-def test_the_rule_s_room_is_for_what_a_webhook_has_to_itself() -> None:
-    (each,) = re.findall(r"nomad_client_unallocated_memory\{.*?\}, 0\) / (\d+)\)", RULES)
-    assert int(each) == memory("webhook")
+@pytest.mark.parametrize("what", ["memory", "cpu"])
+def test_the_rule_s_room_is_for_what_a_webhook_has_to_itself(what: str) -> None:
+    each = re.findall(rf"nomad_client_unallocated_{what}\{{.*?\}}, 0\) / (\d+)\)", RULES)
+    assert {*map(int, each)} == {given("webhook", what)}
 
 
 def test_the_alert_s_limit_is_the_job_s() -> None:
