@@ -1,4 +1,4 @@
-"""The servers' programs (Nomad, Consul, Fabio) in a cache outside the repository.
+"""The servers' programs (Nomad, Consul, Fabio and others) in a cache outside the repository.
 
 Each comes from, in this order: the cache; the official release, checked against its SHA-256; its
 source, built with Go. A file with an unexpected checksum ends the search: no other source is tried.
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfileobj
 
+from artifacts import debian
 from artifacts.cache import cache
 from artifacts.fetch import ChecksumError, FetchError, fetch
 from artifacts.folder import digest, make_folder
@@ -32,7 +33,7 @@ UNREACHABLE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Release:
-    """An official file: the program itself, or a zip that has it."""
+    """An official file: the program itself, or a zip or a Debian package that has it."""
 
     url: str
     sha256: str
@@ -46,7 +47,7 @@ class Binary:
     version: str
     show_version: str  # the argument that makes the program print its version
     releases: Mapping[str, Release]
-    recipe: Recipe
+    recipe: Recipe | None = None  # None: it is only fetched
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -115,7 +116,38 @@ FABIO = Binary(
         variables={"main.version": "1.5.15"},  # the source says 1.5.14
     ),
 )
-BINARIES = {binary.name: binary for binary in (NOMAD, CONSUL, FABIO)}
+AUTOSCALER = Binary(
+    "nomad-autoscaler",
+    "0.5.0",
+    "--version",
+    {},
+    Recipe(
+        SOURCES / "autoscaler",
+        "github.com/hashicorp/nomad-autoscaler",
+        # Without it the program calls itself 0.5.0-dev.
+        variables={"github.com/hashicorp/nomad-autoscaler/version.GitDescribe": "v0.5.0"},
+    ),
+)
+
+
+def _of_prometheus(name: str) -> Binary:
+    """A program of Debian's package: as a Go module Prometheus has no user interface."""
+    site = "http://deb.debian.org/debian/pool/main/p/prometheus"
+    checksums = {
+        "amd64": "81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55",
+        "arm64": "ca131aa102390083398afbc80be9c8dd1dda78f9f92154fc00df8f7f1f4556e9",
+    }
+    releases = {
+        arch: Release(f"{site}/prometheus_2.42.0+ds-5+deb12u1_{arch}.deb", checksum)
+        for arch, checksum in checksums.items()
+    }
+    return Binary(name, "2.42.0", "--version", releases)
+
+
+PROMETHEUS, PROMTOOL = _of_prometheus("prometheus"), _of_prometheus("promtool")
+BINARIES = {
+    binary.name: binary for binary in (NOMAD, CONSUL, FABIO, AUTOSCALER, PROMETHEUS, PROMTOOL)
+}
 
 
 def provide_binary(name: str, arch: str | None = None) -> Path:
@@ -189,7 +221,11 @@ def _fill(folder: Path, binary: Binary, arch: str) -> str:
         except ChecksumError:
             raise
         except FetchError as error:
+            if binary.recipe is None:
+                raise
             say(f"not available: {error}")
+    if binary.recipe is None:
+        raise FetchError("there is no other source")
     version = build(binary.recipe, arch, target)
     target.chmod(0o755)
     if arch == architecture() and platform.system() == "Linux":
@@ -199,7 +235,12 @@ def _fill(folder: Path, binary: Binary, arch: str) -> str:
 
 def _fetch_release(release: Release, target: Path) -> None:
     say(f"fetching {release.url}")
-    if not release.url.endswith(".zip"):
+    if release.url.endswith(".deb"):
+        with tempfile.TemporaryDirectory(dir=target.parent) as directory:
+            package = Path(directory) / "package.deb"
+            fetch(release.url, package, release.sha256, UNREACHABLE_SECONDS)
+            debian.take(package, f"./usr/bin/{target.name}", target)
+    elif not release.url.endswith(".zip"):
         fetch(release.url, target, release.sha256, UNREACHABLE_SECONDS)
     else:
         with tempfile.TemporaryDirectory(dir=target.parent) as directory:

@@ -28,6 +28,7 @@ from bench.cpu import own_cpu_seconds
 from bench.figures import Figures, conditions, ratio, table
 from bench.wrk import Load, Measured
 from cluster import health
+from cluster.findings import sized_by_itself
 from cluster.layout import NODES, NOMAD_PORT, PARTS
 from cluster.nodes.namespaces import KIT
 from harness.waiting import wait_for
@@ -244,6 +245,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before = passing()
     if not before:
         fail("no cluster runs, or its webhook is not well: scripts/cluster up")
+    if sized_by_itself():
+        fail("the autoscaler would change the count meanwhile: scripts/cluster up --no-autoscaling")
     results = measure(options.rounds, options.seconds)
     scale(len(before))
     print(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.figures import conditions, table
 from cluster.faults import FAULTS
+from cluster.findings import sized_by_itself
 from harness.cluster import Cluster
 from harness.hurting import ROLES, Case, Report, run
 from tools.say import fail, say
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cluster = Cluster()
     if not cluster.runs:
         fail("there is no cluster; scripts/cluster up")
+    if sized_by_itself():
+        fail("the autoscaler would change the count meanwhile: scripts/cluster up --no-autoscaling")
     rows = []
     for case in cases(settings):
         say(str(case))

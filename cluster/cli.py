@@ -30,8 +30,8 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    up = verbs.add_parser("up", help="start what does not run; ends when every part is well")
-    kinds = up.add_mutually_exclusive_group()
+    up_verb = verbs.add_parser("up", help="start what does not run; ends when every part is well")
+    kinds = up_verb.add_mutually_exclusive_group()
     kinds.add_argument(
         "--open",
         action="store_true",
@@ -41,6 +41,12 @@ def main() -> int:
         "--closed",
         action="store_true",
         help="who has no token may look and send events, no more (the default)",
+    )
+    up_verb.add_argument(
+        "--no-autoscaling",
+        action="store_true",
+        help="people say how many allocations there are: without Prometheus and the autoscaler, "
+        "which are stopped if they run",
     )
     down = verbs.add_parser("down", help="end everything, and remove it")
     down.add_argument("--keep-data", action="store_true", help="keep it for the next `up`")
@@ -118,7 +124,8 @@ def act(arguments: argparse.Namespace) -> int:
         namespaces.down(keep_data=arguments.keep_data)
 
     def start_all() -> None:
-        up.up(closed=arguments.closed if arguments.closed or arguments.open else None)
+        closed = arguments.closed if arguments.closed or arguments.open else None
+        up.up(closed=closed, autoscaling=not arguments.no_autoscaling)
 
     def shell() -> int:
         command = jobs.login(arguments.command or ["bash"])

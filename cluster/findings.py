@@ -9,15 +9,17 @@ from typing import Any
 
 import requests
 
+from cluster.autoscaling.view import Autoscaler, autoscaler_at
 from cluster.copies import Copies, copies_at
 from cluster.deployments import Deployment, latest
 from cluster.health import ASK_SECONDS, Health, ask_nomad
-from cluster.layout import NODES, STARTED, VIEW_PORT, WEBHOOK, Node
+from cluster.layout import AUTOSCALER, NEEDED, NODES, SCALING, VIEW_PORT, WEBHOOK, Node
 from cluster.ring.schema import PROMISED_COPIES
 from cluster.room import Room, room_for_webhook
 from cluster.spreading import uneven
 
-JOBS = (*(part.name for part in STARTED), WEBHOOK)
+JOBS = (*(part.name for part in NEEDED), WEBHOOK)
+UNSIZED = "the count stays as it is"
 UNEVEN = "scripts/cluster spread"
 
 
@@ -46,6 +48,8 @@ class Facts:
     """For allocations of the webhook."""
     deployment: Deployment | None = None
     """What Nomad does about the last change of the webhook's job."""
+    autoscaler: Autoscaler | None = None
+    """What the autoscaler says, if one runs."""
     drained: dict[str, str] = field(default_factory=dict)
     """The nodes that take no allocations, and why."""
 
@@ -57,7 +61,10 @@ def gather(running: Iterable[str]) -> Facts:
     with ThreadPoolExecutor(2 * len(NODES)) as pool:
         views = pool.map(_view, nodes)
         copies = pool.map(copies_at, nodes)
-        ask_nomad(lambda client: _ask(client, facts))
+        scaled_from = ask_nomad(lambda client: _ask(client, facts))
+        for node in nodes:
+            if node.name == scaled_from:
+                facts.autoscaler = autoscaler_at(node)
         facts.views = {n.name: one for n, one in zip(nodes, views, strict=True) if one is not None}
         facts.copies = {
             n.name: one for n, one in zip(nodes, copies, strict=True) if one is not None
@@ -76,13 +83,14 @@ def findings(health: Health, facts: Facts, running: Iterable[str]) -> list[str]:
         *_stale(health, facts),
         *_missing(facts),
         *_given_up(facts),
+        *_not_scaled(facts),
         *_uneven(facts),
     ]
 
 
 def urgent(found: Iterable[str]) -> list[str]:
-    """The findings that are faults, not matters of taste."""
-    return [line for line in found if UNEVEN not in line]
+    """The findings that are faults: neither matters of taste, nor such that all goes on."""
+    return [line for line in found if UNEVEN not in line and UNSIZED not in line]
 
 
 def _down(running: Iterable[str]) -> Iterator[str]:
@@ -181,6 +189,29 @@ def _given_up(facts: Facts) -> Iterator[str]:
         )
 
 
+def sized_by_itself() -> bool:
+    """Whether the autoscaler would undo what somebody does to the count by hand."""
+
+    def question(client: Any) -> bool:
+        found = client.jobs.get_jobs(prefix=AUTOSCALER)
+        return any(one["ID"] == AUTOSCALER and not one["Stop"] for one in found)
+
+    return bool(ask_nomad(question))
+
+
+def _not_scaled(facts: Facts) -> Iterator[str]:
+    """What sizes the webhook, where it is there at all."""
+    here = [part.name for part in SCALING if part.name in facts.jobs]
+    for part in SCALING:
+        if here and part.name not in here:
+            yield (
+                f"the job {part.name} does not run, so {UNSIZED}: scripts/cluster run {part.name}"
+            )
+    if len(here) == len(SCALING) and not (facts.autoscaler and facts.autoscaler.evaluates):
+        said = facts.autoscaler.words() if facts.autoscaler else "the autoscaler does not answer"
+        yield f"{said}, so {UNSIZED}: docs/rightsizing.md"
+
+
 def _uneven(facts: Facts) -> Iterator[str]:
     numbers = Counter({node.name: 0 for node in NODES if node.name not in facts.drained})
     numbers.update(one.node for one in facts.placed)
@@ -204,7 +235,8 @@ def _view(node: Node) -> Mapping[str, Any] | None:
         return view
 
 
-def _ask(client: Any, facts: Facts) -> None:
+def _ask(client: Any, facts: Facts) -> str:
+    """Fill the facts; the node that the autoscaler runs on, empty if it runs nowhere."""
     jobs = {one["ID"]: one for one in client.jobs.get_jobs()}
     facts.jobs = {
         name: one["Status"]
@@ -225,6 +257,14 @@ def _ask(client: Any, facts: Facts) -> None:
             )
         elif one["Status"] == "ready" and one["SchedulingEligibility"] != "eligible":
             facts.drained[one["Name"]] = "nomad node eligibility -enable NODE"
+    if AUTOSCALER not in facts.jobs:
+        return ""
+    running = (
+        one["NodeName"]
+        for one in client.job.get_allocations(AUTOSCALER)
+        if (one["DesiredStatus"], one["ClientStatus"]) == ("run", "running")
+    )
+    return next(running, "")
 
 
 def _address(client: Any, allocation: str) -> str:

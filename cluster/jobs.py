@@ -86,6 +86,18 @@ def submit(name: str, *options: str) -> None:
         raise ClusterError(f"Nomad did not take the job {name}:\n{done.stdout}{done.stderr}")
 
 
+def stop(name: str) -> None:
+    """Stop a job, if it runs, without waiting. Raises ClusterError."""
+
+    def runs(client: Any) -> bool:
+        found = (one for one in client.jobs.get_jobs(prefix=name) if one["ID"] == name)
+        return any(not one["Stop"] for one in found)
+
+    if ask_nomad(runs):
+        say(f"stopping job {name}")
+        nomad("job", "stop", "-detach", name)
+
+
 def nomad(*arguments: str) -> str:
     """What `nomad` with these arguments printed. Raises ClusterError if it failed."""
     done = subprocess.run(

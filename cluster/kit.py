@@ -1,9 +1,9 @@
 """What every node has at /opt/teracompra, assembled in one folder.
 
-    bin/        the programs of cluster/layout.py's parts: consul, nomad, fabio
+    bin/        the programs of cluster/layout.py's parts: consul, nomad, fabio, ...
     cache/      Cassandra's program files
     packages/   third-party packages for the programs in node/, which have no venv
-    cassandra/ consul/ nomad/             configuration, as in the repository
+    cassandra/ consul/ nomad/ prometheus/ configuration, as in the repository
     node/ cluster/ artifacts/ tools/      what nodes run, as in the repository
     releases/   a folder for each version of the webhook and TGIBF
 
@@ -23,7 +23,16 @@ from cluster.layout import PARTS
 from tools.root import ROOT
 
 PROGRAMS = tuple(part.program for part in PARTS if part.program)
-FROM_REPOSITORY = ("artifacts", "cassandra", "cluster", "consul", "node", "nomad", "tools")
+FROM_REPOSITORY = (
+    "artifacts",
+    "cassandra",
+    "cluster",
+    "consul",
+    "node",
+    "nomad",
+    "prometheus",
+    "tools",
+)
 
 
 def fill(kit: Path, arch: str, python: str) -> str:

@@ -12,6 +12,8 @@ NODE_INTERFACE = "eth1"
 
 WEBHOOK = "webhook"
 """The service, and its job: what all the parts are there for."""
+PROMETHEUS, AUTOSCALER = "prometheus", "autoscaler"
+"""Services, and jobs: what sizes it."""
 
 CONSUL_PORT = 8500
 NOMAD_PORT = 4646
@@ -20,6 +22,10 @@ TRAFFIC_PORT = 9999
 ROUTES_PORT = 9998
 VIEW_PORT = 9997
 """What a node sees of the others (cluster/routing)."""
+PROMETHEUS_PORT = 9090
+AUTOSCALER_PORT = 9096
+GATE_PORT = 9095
+"""The autoscaler's way to Prometheus (cluster/autoscaling)."""
 
 ON_NODES = Path("/opt/teracompra")
 """Where every node has the programs, configuration and releases."""
@@ -85,9 +91,31 @@ PARTS = (
     Part("nomad", "Nomad", NOMAD_PORT, "bin/nomad", program="nomad", ui="/ui/"),
     Part("cassandra", "Cassandra", CQL_PORT, "CassandraDaemon"),
     Part("fabio", "Fabio", ROUTES_PORT, "bin/fabio", "fabio", started_by_up=True, ui="/"),
+    Part(
+        PROMETHEUS,
+        "Prometheus",
+        PROMETHEUS_PORT,
+        "bin/prometheus",
+        "prometheus",
+        started_by_up=True,
+        shown=False,
+        ui="/graph",
+    ),
+    Part(
+        AUTOSCALER,
+        "Autoscaler",
+        AUTOSCALER_PORT,
+        "bin/nomad-autoscaler",
+        "nomad-autoscaler",
+        started_by_up=True,
+        shown=False,
+    ),
 )
 SHOWN = tuple(part for part in PARTS if part.shown)
 STARTED = tuple(part for part in PARTS if part.started_by_up)
+NEEDED = tuple(part for part in STARTED if part.shown)
+SCALING = tuple(part for part in STARTED if not part.shown)
+"""What sizes the webhook: a cluster can be without (docs/rightsizing.md)."""
 
 
 def named(name: str) -> Node:

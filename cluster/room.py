@@ -64,9 +64,13 @@ class Room:
 
     def words(self) -> str:
         """Such as `6 fit (node-1 2, node-2 2, node-3 2; each has 160 MB and 200 MHz to itself)`."""
+        return f"{self.fits} fit ({self.where()})"
+
+    def where(self) -> str:
+        """How many on which node, and what one needs."""
         nodes = ", ".join(f"{name} {number}" for name, number in self.by_node.items())
         each = f"each has {self.need.memory} MB and {self.need.cpu} MHz to itself"
-        return f"{self.fits} fit ({nodes or 'no node takes any'}; {each})"
+        return f"{nodes or 'no node takes any'}; {each}"
 
 
 def room_for_webhook(client: Any) -> Room:

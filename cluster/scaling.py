@@ -7,6 +7,7 @@ import nomad
 
 from cluster.deployments import end_what_waits_for_ever, latest
 from cluster.display import Display
+from cluster.findings import sized_by_itself
 from cluster.health import ask_nomad, look
 from cluster.layout import WEBHOOK, ClusterError
 from cluster.room import Room, room_for_webhook
@@ -16,6 +17,7 @@ LOOK_SECONDS = 0.5
 BEGINS_WITHIN_SECONDS = 10.0  # Nomad has a deployment within a second of a change
 PASS_WITHIN_SECONDS = 60.0  # without or after a deployment: until Consul says so, too
 FREE_WITHIN_SECONDS = 900.0  # of another deployment: a release of all, on slow machines
+UNDONE = "the autoscaler changes this again at its next evaluation"
 BUSY = "active deployment"
 
 
@@ -27,6 +29,8 @@ def scale(count: int) -> None:
     why = _await(count, _change(count, display), display)
     if why is None:
         say(f"{count} allocations of the webhook take events, after {display.seconds:.0f} s")
+        if sized_by_itself():
+            say(f"{UNDONE}; to keep it: nomad job stop autoscaler")
         return
     room = _room()
     if room.fits and too_many(count, room):

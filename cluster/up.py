@@ -13,14 +13,15 @@ from cluster.access import settings
 from cluster.access.grants import grant
 from cluster.access.secrets import KEPT, Secrets
 from cluster.display import Display, lines
-from cluster.findings import findings, gather, urgent
+from cluster.findings import Facts, findings, gather, urgent
 from cluster.health import Health, look
 from cluster.kit import fill
 from cluster.layout import (
+    NEEDED,
     NODES,
     PARTS,
+    SCALING,
     SHOWN,
-    STARTED,
     STATE,
     TRAFFIC_PORT,
     WEBHOOK,
@@ -41,10 +42,11 @@ from tools.root import ROOT
 from tools.say import say
 
 
-def up(*, closed: bool | None = None) -> None:
+def up(*, closed: bool | None = None, autoscaling: bool = True) -> None:
     """Start what does not run, and return when all of it is well. Raises ClusterError.
 
     Whether the cluster is closed stays as it was, unless it is said; a new one is.
+    Without `autoscaling` nothing but people changes the count: what would is stopped if it runs.
     """
     refuse_memory(STATE)
     refuse_taken_network()
@@ -58,19 +60,22 @@ def up(*, closed: bool | None = None) -> None:
     say(f"starting {', '.join(node.name for node in NODES)}")
     for node in NODES:
         start(node)
-    run_jobs(NAMESPACES, display)
+    run_jobs(NAMESPACES, display, autoscaling=autoscaling)
     say(f"up, after {display.seconds:.0f} s")
-    print(addresses())
+    print(addresses(look()))
 
 
-def run_jobs(kind: NodeKind, display: Display) -> None:
+def run_jobs(kind: NodeKind, display: Display, *, autoscaling: bool = False) -> None:
     """From started nodes to a webhook that takes events. Raises ClusterError."""
     rules = grant(Secrets.read())
     _wait(kind, display, servers_are_well, "Consul, Nomad and Cassandra", rules)
     say("applying the schema")
     _apply_schema(kind)
-    for part in STARTED:
+    for part in NEEDED:
         jobs.submit(part.name)
+    for part in SCALING:
+        # Before the webhook: side by side they leave more room for it.
+        _submit_or_say(part.name) if autoscaling else jobs.stop(part.name)
     jobs.submit(WEBHOOK, *kind.webhook)
     _wait(
         kind,
@@ -81,6 +86,14 @@ def run_jobs(kind: NodeKind, display: Display) -> None:
     )
     place_again_if_given_up()
     _wait(kind, display, is_ready, "the webhook")
+
+
+def _submit_or_say(name: str) -> None:
+    """Run what events can do without."""
+    try:
+        jobs.submit(name)
+    except ClusterError as error:
+        say(f"the webhook is not sized by itself: {error}")
 
 
 def _apply_schema(kind: NodeKind) -> None:
@@ -161,23 +174,37 @@ def show_status() -> int:
         print(f"webhook at {one.address} on {one.node}: {'ok' if one.passing else 'not ready'}")
     facts = gather(running_now)
     if facts.room is not None:
-        wanted, run = facts.count, len(facts.placed)
-        print(f"webhook: {wanted} wanted, {run} run, {facts.room.words()}")
+        print(sizing(facts))
     wrong = findings(health, facts, running_now)
     faults = urgent(wrong)
     for line in wrong:
         print(f"{'wrong' if line in faults else 'note'}: {line}")
     well = all_is_well(health, wrong)
     if well:
-        print(addresses())
+        print(addresses(health))
     return 0 if well else 1
 
 
-def addresses() -> str:
+def sizing(facts: Facts) -> str:
+    """How many allocations are wanted, and what became of it.
+
+    Such as `webhook: wanted 4, desired 4, running 4, room 6 (...); autoscaler evaluates`.
+    """
+    one = facts.autoscaler
+    wanted = "" if one is None or one.wanted is None else f"wanted {one.wanted}, "
+    room = f", room {facts.room.fits} ({facts.room.where()})" if facts.room else ""
+    run = f"{wanted}desired {facts.count}, running {len(facts.placed)}{room}"
+    return f"webhook: {run}; {'no autoscaler' if one is None else one.words()}"
+
+
+def addresses(health: Health) -> str:
     """Where to look."""
     node = NODES[0]
-    lines = [f"webhook    {node.url(TRAFFIC_PORT)}/      (any node's address will do)"]
-    lines += [
-        f"{part.title + ' UI':<11}{node.url(part.port)}{part.ui}" for part in PARTS if part.ui
-    ]
+    lines = [f"webhook       {node.url(TRAFFIC_PORT)}/      (any node's address will do)"]
+    for part in PARTS:
+        at = node.url(part.port)
+        if not part.shown:  # on one node, if at all
+            at = next((f"http://{one.address}" for one in health.passing(part.name)), "")
+        if part.ui and at:
+            lines.append(f"{part.title + ' UI':<14}{at}{part.ui}")
     return "\n".join(lines)

@@ -42,4 +42,4 @@ def show(arch: str) -> None:
     """Print a line for each program."""
     for binary in BINARIES.values():
         came_from = origin(binary, arch) or "not in the cache"
-        print(f"{binary.name:<8}{binary.version:<8}{arch:<7}{came_from}")
+        print(f"{binary.name:<18}{binary.version:<8}{arch:<7}{came_from}")

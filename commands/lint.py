@@ -3,7 +3,8 @@
 Python: ruff (lint and format) and mypy --strict. Shell: shellcheck. Dockerfiles: hadolint. YAML:
 yamllint. HCL and jobs: they must parse; `nomad fmt` must change nothing, and `nomad job validate`
 must accept the jobs, if Nomad is in the cache (`scripts/binaries get nomad`). Prometheus rules:
-`promtool check rules`, and `promtool test rules` with prometheus/tests, if promtool is in PATH.
+`promtool check config`, `check rules`, and `test rules` with prometheus/tests, if promtool is in
+the cache (`scripts/binaries get promtool`).
 Documents: links, and the commands and names that they mention.
 
 The repository determines which files are checked; no list is kept.
@@ -16,7 +17,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from artifacts.binaries import NOMAD, cached
+from artifacts.binaries import NOMAD, PROMTOOL, cached
 from tools.root import ROOT
 from tools.say import say
 from tools.venv import VENV, provide_venv
@@ -136,12 +137,14 @@ def nomad_checks(files: list[Path], *, fix: bool) -> list[list[str]]:
 
 
 def prometheus_rules(files: list[Path]) -> list[list[str]]:
-    """Of Debian's package, which can be unpacked without being installed."""
-    program = shutil.which("promtool")
-    if program is None:
-        say("skipped: promtool; to run it: apt-get download prometheus, dpkg-deb -x it, set PATH")
+    """With the cache's promtool, or the machine's own."""
+    found = cached(PROMTOOL) or shutil.which("promtool")
+    if found is None:
+        say("skipped: promtool; to run it: scripts/binaries get promtool")
         return []
+    program = str(found)
     return [
+        [program, "check", "config", "prometheus/prometheus.yml"],
         [program, "check", "rules", *having(files, is_rules)],
         [program, "test", "rules", *having(files, is_test_of_rules)],
     ]

@@ -64,9 +64,10 @@ class Cluster:
         """Run scripts/cluster to its end, with `typed` as its input; it must exit with `code`."""
         return run([str(COMMAND), *arguments], code=code, typed=typed)
 
-    def up(self) -> None:
-        """Start what does not run."""
-        done = self.command("up", code=None)
+    def up(self, *, autoscaling: bool = False) -> None:
+        """Start what does not run, and by default stop what would undo `scale`."""
+        options = [] if autoscaling else ["--no-autoscaling"]
+        done = self.command("up", *options, code=None)
         assert done.returncode == 0, f"{done.stderr}\n{self.logs()}"
 
     def down(self) -> None:

@@ -76,10 +76,13 @@ class AllocationSample(msgspec.Struct, omit_defaults=True):
 
     at: float
     wanted: int = 0
+    """By Nomad's job: what people or the autoscaler have asked for."""
     running: int = 0
     passing: int = 0
     by_node: dict[str, int] = {}
     """Those that take events."""
+    asked: int | None = None
+    """How many the autoscaler was last told to bring about; None where there is none."""
     error: str = ""
 
 

@@ -13,6 +13,31 @@ variable "count" {
   description = "Allocations to begin with. Two, so that the loss of a node leaves one."
 }
 
+variable "events_per_second" {
+  type        = number
+  default     = 0
+  description = "What one allocation takes; beyond that it refuses. 0: as much as it can."
+}
+
+# The day of the year. Cron, in UTC; the date is another one each year.
+variable "floor" {
+  type        = number
+  default     = 2
+  description = "As many at least, whatever comes, while the calendar says so (with the autoscaler)."
+}
+
+variable "floor_start" {
+  type        = string
+  default     = "0 12 26 11 *"
+  description = "When that begins: minute, hour, day, month and any day of the week. Hours before."
+}
+
+variable "floor_duration" {
+  type        = string
+  default     = "48h"
+  description = "How long it lasts."
+}
+
 variable "healthy_deadline" {
   type        = string
   default     = "45s"
@@ -42,10 +67,40 @@ job "webhook" {
   group "webhook" {
     count = var.count
 
+    # 1 to 12 also bind people. How many in between is prometheus/rules/webhook.yml's to say, and
+    # what runs for nomad/autoscaler.nomad to bring about (docs/rightsizing.md).
     scaling {
       enabled = true
       min     = 1
       max     = 12
+
+      policy {
+        evaluation_interval = "5s"
+        # What slows the way down is in the rule: this is forgotten when the autoscaler starts anew.
+        cooldown             = "30s"
+        cooldown_on_scale_up = "5s"
+
+        check "wanted" {
+          source       = "prometheus"
+          query        = "webhook:wanted"
+          query_window = "instant"
+
+          strategy "pass-through" {
+            max_scale_down = 1
+          }
+        }
+
+        check "calendar" {
+          schedule {
+            start    = var.floor_start
+            duration = var.floor_duration
+          }
+
+          strategy "fixed-value" {
+            value = var.floor
+          }
+        }
+      }
     }
 
     # Over the nodes evenly: a node's death takes a third of them.
@@ -154,8 +209,9 @@ job "webhook" {
         # share within this time.
         WEBHOOK_CONNECTION_AGE_SECONDS = "20"
         # Within the memory below: what is held is Python objects, several times as large.
-        WEBHOOK_MAX_HELD_EVENTS = "20000"
-        WEBHOOK_MAX_HELD_BYTES  = "16777216"
+        WEBHOOK_MAX_HELD_EVENTS       = "20000"
+        WEBHOOK_MAX_HELD_BYTES        = "16777216"
+        WEBHOOK_MAX_EVENTS_PER_SECOND = "${var.events_per_second}"
         # 4 KB each with an event in it.
         WEBHOOK_MAX_CONNECTIONS = "16000"
       }

@@ -14,7 +14,7 @@ from consul.callback import CB
 
 from cluster.access.secrets import GIVEN, Secrets, write_private
 from cluster.health import ask, ask_nomad, consul_at
-from cluster.layout import ClusterError
+from cluster.layout import AUTOSCALER, ClusterError
 from tools.root import ROOT
 
 ANONYMOUS = "anonymous"
@@ -99,9 +99,12 @@ def grant_nomad(secrets: Secrets) -> bool:
 
     def at(client: Any) -> bool:
         _bootstrap(client, secrets)
-        for name in (ANONYMOUS, OPERATOR):
+        for name in (ANONYMOUS, OPERATOR, AUTOSCALER):
             rules = (ROOT / "nomad" / "acl" / f"{name}.hcl").read_text()
-            client.acl.request("policy", name, json={"Name": name, "Rules": rules}, method="post")
+            policy: dict[str, Any] = {"Name": name, "Rules": rules}
+            if name == AUTOSCALER:  # its own tasks have it, without a token that anybody keeps
+                policy["JobACL"] = {"Namespace": "default", "JobID": name}
+            client.acl.request("policy", name, json=policy, method="post")
         return True
 
     return bool(ask_nomad(at))

@@ -3,6 +3,7 @@
 GET /routes     for Fabio (`registry.backend = custom`): answered once Consul has answered
 GET /view       what this node sees of the others and of the instances, as JSON
 GET /metrics    the same for Prometheus
+GET /targets/SERVICE    where Consul says that a service is, for Prometheus (`http_sd_configs`)
 """
 
 import asyncio
@@ -10,14 +11,15 @@ import json
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tornado.httpserver import HTTPServer
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, HTTPError, RequestHandler
 
-from cluster.layout import TRAFFIC_PORT, VIEW_PORT
+from cluster.layout import CONSUL_PORT, TRAFFIC_PORT, VIEW_PORT
 from cluster.routing.beats import Beats, Echo
 from cluster.routing.catalog import Catalog, View
 from cluster.routing.probes import pause, probe_all
@@ -25,6 +27,7 @@ from cluster.routing.targets import Instance, Probe, choose
 from tools.network import interface_address
 
 SERVICE = "webhook"
+CONSUL_SECONDS = 2.0
 SOURCE = f":{TRAFFIC_PORT}"  # the port of Fabio's that they are behind
 
 log = logging.getLogger(__name__)
@@ -135,6 +138,34 @@ class MetricsHandler(RequestHandler):
         self.finish(metrics_of(view_of(self._routes)))
 
 
+class TargetsHandler(RequestHandler):
+    """All instances of a service, well or not. 503 where Consul does not answer: Prometheus keeps
+    what it was told before."""
+
+    async def get(self, service: str) -> None:
+        url = f"http://127.0.0.1:{CONSUL_PORT}/v1/health/service/{service}?stale="
+        try:
+            answer = await AsyncHTTPClient().fetch(url, request_timeout=CONSUL_SECONDS)
+            targets = targets_of(json.loads(answer.body))
+        except (OSError, HTTPClientError, ValueError, KeyError) as error:
+            raise HTTPError(503, reason="Consul does not answer") from error
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps(targets))
+
+
+def targets_of(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Instances as Consul has them, as Prometheus wants them."""
+    return [
+        {
+            "targets": [
+                f"{one['Service']['Address'] or one['Node']['Address']}:{one['Service']['Port']}"
+            ],
+            "labels": {"node": one["Node"]["Node"]},
+        }
+        for one in entries
+    ]
+
+
 def view_of(routes: Routes) -> dict[str, Any]:
     """`nodes`: whether each other node answers; `instances`: what each is, and is used as."""
     targets = set(routes.refresh())
@@ -185,6 +216,7 @@ async def serve() -> None:
                 ("/routes", RoutesHandler, own),
                 ("/view", ViewHandler, own),
                 ("/metrics", MetricsHandler, own),
+                (r"/targets/([a-z-]+)", TargetsHandler),
             ],
             log_function=lambda _handler: None,  # two a second
         )

@@ -202,23 +202,37 @@ def _no_errors(record: Record) -> Chart:
 
 
 def allocations(record: Record) -> Chart | None:
-    """How many are wanted, run, and take events, and what is offered; None if nobody allocates."""
+    """How many are wanted and run, how many take events, and what is offered.
+
+    None if nobody allocates. With an autoscaler, `wanted` is what it was told, and `desired` what
+    it has asked Nomad for.
+    """
     looks = [one for one in record.samples.allocations if not one.error]
     if not looks:
         return None
     chart = _chart("allocations", record, heights=(3, 2))
     axes = chart.axes[0]
     moments = chart.x([one.at - record.began for one in looks])
-    for name, colour, width in (
-        ("wanted", ORANGE, 3.5),
-        ("running", SKY, 2.2),
-        ("passing", BLUE, 1.6),
+    asked = [one.asked for one in looks if one.asked is not None]
+    if asked:
+        chart.axes[0].step(
+            chart.x([one.at - record.began for one in looks if one.asked is not None]),
+            asked,
+            where="post",
+            color=VERMILION,
+            linewidth=5,
+            alpha=0.35,
+            label="wanted",
+        )
+    for name, label, colour, width in (
+        ("wanted", "desired" if asked else "wanted", ORANGE, 3.5),
+        ("running", "running", SKY, 2.2),
+        ("passing", "taking events", BLUE, 1.6),
     ):
-        label = "taking events" if name == "passing" else name
         values = [getattr(one, name) for one in looks]
         axes.step(moments, values, where="post", color=colour, linewidth=width, label=label)
     chart.label("allocations")
-    axes.set_ylim(0, max(one.wanted for one in looks) + 1)
+    axes.set_ylim(0, max([*asked, *(one.wanted for one in looks)]) + 1)
     offered = figures.offered(record)
     chart.axes[1].plot(
         chart.x(offered.seconds), offered.values, color=BLUE, linewidth=1.2, label="offered"

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from artifacts import binaries, cassandra
-from cluster.health import Instance, ask_nomad, look
-from cluster.layout import NODES, TRAFFIC_PORT, WEBHOOK
+from cluster.autoscaling.view import autoscaler_at
+from cluster.health import Health, Instance, ask_nomad, look
+from cluster.layout import AUTOSCALER, NODES, TRAFFIC_PORT, WEBHOOK
 from loadtest.record import AllocationSample
 from loadtest.targets.contract import Target, TargetUnavailable
 
@@ -42,7 +43,7 @@ class ClusterTarget(Target):
         status = ask_nomad(_scale_status)
         if status is None:
             return [AllocationSample(at=at, error="no Nomad answers")]
-        health = look([WEBHOOK])
+        health = look([WEBHOOK, AUTOSCALER])
         if not health.consul_leader:
             return [AllocationSample(at=at, error="no Consul answers, or it has no leader")]
         self._passing = health.passing(WEBHOOK)
@@ -54,6 +55,7 @@ class ClusterTarget(Target):
                 running=status["Running"],
                 passing=len(self._passing),
                 by_node=dict(sorted(by_node.items())),
+                asked=_asked(health),
             )
         ]
 
@@ -64,6 +66,13 @@ class ClusterTarget(Target):
             ask_nomad(lambda client: client.job.request(WEBHOOK, "scale", json=wish, method="post"))
             is not None
         )
+
+
+def _asked(health: Health) -> int | None:
+    """How many allocations the autoscaler was last told to bring about."""
+    at = {one.node for one in health.services.get(AUTOSCALER, [])}
+    views = (autoscaler_at(node) for node in NODES if node.name in at)
+    return next((view.wanted for view in views if view is not None), None)
 
 
 def _scale_status(client: Any) -> Any:

@@ -1,6 +1,7 @@
 """Where the servers' programs come from, and that others are refused; with small ones for them."""
 
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +38,15 @@ PINNED = {
     ("fabio", "1.5.15"): {
         "amd64": "14c7a02ca95fb00a4f3010eab4e3c0e354a3f4953d2a793cb800332012f42066",
     },
+    ("nomad-autoscaler", "0.5.0"): {},
+    ("prometheus", "2.42.0"): {
+        "amd64": "81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55",
+        "arm64": "ca131aa102390083398afbc80be9c8dd1dda78f9f92154fc00df8f7f1f4556e9",
+    },
+    ("promtool", "2.42.0"): {
+        "amd64": "81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55",
+        "arm64": "ca131aa102390083398afbc80be9c8dd1dda78f9f92154fc00df8f7f1f4556e9",
+    },
 }
 HERE = architecture()
 FOREIGN = {"amd64": "arm64", "arm64": "amd64"}[HERE]
@@ -62,7 +73,25 @@ def served(tmp_path: Path) -> Path:
     with zipfile.ZipFile(folder / "hello.zip", "w") as archive:
         archive.writestr("LICENSE.txt", "do as you like")
         archive.writestr("hello", SCRIPT)
+    (folder / "hello.deb").write_bytes(debian_package({"./usr/bin/hello": SCRIPT}))
+    (folder / "empty.deb").write_bytes(debian_package({"./usr/bin/other": SCRIPT}))
     return folder
+
+
+def debian_package(files: Mapping[str, bytes]) -> bytes:
+    """An archive as `dpkg-deb` makes it (deb(5)), with an odd length before the files."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:xz") as archive:
+        for name, content in files.items():
+            one = tarfile.TarInfo(name)
+            one.size = len(content)
+            archive.addfile(one, io.BytesIO(content))
+    members = {"debian-binary": b"2.0\n", "control.tar.xz": b"odd", "data.tar.xz": data.getvalue()}
+    package = b"!<arch>\n"
+    for name, content in members.items():
+        header = f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n"
+        package += header.encode() + content + b"\n" * (len(content) % 2)
+    return package
 
 
 @pytest.fixture
@@ -138,14 +167,18 @@ def test_the_official_files_are_pinned(
     assert (binary.name, binary.version) == program
     assert {arch: release.sha256 for arch, release in binary.releases.items()} == checksums
     for arch, release in binary.releases.items():
-        assert re.search(rf"{name}[_-]{version}[\w.-]*linux_{arch}(\.zip)?$", release.url)
+        plain = rf"{name}[_-]{version}[\w.-]*linux_{arch}(\.zip)?$"
+        package = rf"/prometheus_{version}\+[\w+-]*_{arch}\.deb$"
+        assert re.search(package if release.url.endswith(".deb") else plain, release.url)
+    if binary.recipe is None:
+        return
     required = (binary.recipe.sources / "go.mod").read_text()
     assert f"{binary.recipe.package} v{version}\n" in required
     sums = (binary.recipe.sources / "go.sum").read_text()
     assert f"\n{binary.recipe.package} v{version} h1:" in sums
 
 
-@pytest.mark.parametrize("file", ["hello.zip", "hello"])
+@pytest.mark.parametrize("file", ["hello.zip", "hello.deb", "hello"])
 def test_the_official_release_is_taken(
     file: str, make: Make, site: FileServer, binaries: Path
 ) -> None:
@@ -167,7 +200,7 @@ def test_another_architecture_s_release_is_kept_beside_this_one_s(
     assert left(binaries) == ["hello-2.3.4-amd64", "hello-2.3.4-arm64"]
 
 
-@pytest.mark.parametrize("file", ["hello.zip", "hello"])
+@pytest.mark.parametrize("file", ["hello.zip", "hello.deb", "hello"])
 def test_another_file_than_pinned_is_refused_and_nothing_stands_in_for_it(
     file: str,
     make: Make,
@@ -181,6 +214,19 @@ def test_another_file_than_pinned_is_refused_and_nothing_stands_in_for_it(
     assert "is not the expected file" in said
     assert "building" not in said
     assert left(binaries) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "why"), [("empty.deb", "has no ./usr/bin/hello"), ("none.deb", "404")]
+)
+def test_a_program_that_is_only_fetched_is_not_built(
+    file: str, why: str, make: Make, site: FileServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        provide(replace(make(f"{site.url}/{file}"), recipe=None), HERE)
+    said = capsys.readouterr().err
+    assert why in said
+    assert "building" not in said
 
 
 def test_a_warm_cache_needs_no_network(make: Make, site: FileServer) -> None:
@@ -388,7 +434,7 @@ def test_the_script_lists_what_there_is(make: Make, site: FileServer) -> None:
     provide(fabio, HERE).parent.rename(BINARIES["fabio"].home(HERE))
     listed = script("list")
     assert listed.returncode == 0, listed.stderr
-    nomad, consul, fabio_line = listed.stdout.splitlines()
+    nomad, consul, fabio_line, *_ = listed.stdout.splitlines()
     assert nomad.split() == ["nomad", "1.11.0", HERE, "not", "in", "the", "cache"]
     assert consul.startswith("consul")
     assert fabio_line.split() == [

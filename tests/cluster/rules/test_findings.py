@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from cluster.autoscaling.view import Autoscaler
 from cluster.copies import Copies
 from cluster.deployments import Deployment
-from cluster.findings import Facts, Placed, findings
+from cluster.findings import Facts, Placed, findings, urgent
 from cluster.health import Health, Instance
 from cluster.room import Resources, Room
 from cluster.spreading import uneven
+from cluster.up import sizing
 
 NAMES = ["node-1", "node-2", "node-3"]
 ADDRESSES = {f"node-{n}": f"192.168.56.1{n}:20000" for n in (1, 2, 3)}
@@ -147,3 +149,33 @@ def test_when_one_can_be_moved() -> None:
     assert uneven({"a": 2, "b": 1, "c": 1}) is None
     assert uneven({"a": 3, "b": 1, "c": 0}) == ("a", "c")
     assert uneven({}) is None
+
+
+def test_a_cluster_may_be_without_an_autoscaler_but_not_with_half_of_it() -> None:
+    health, facts = well()
+    facts.jobs["autoscaler"] = "running"
+    (line,) = findings(health, facts, NAMES)
+    assert line.endswith("so the count stays as it is: scripts/cluster run prometheus")
+    assert urgent([line]) == []
+
+
+def test_an_autoscaler_that_does_not_evaluate_is_named() -> None:
+    health, facts = well()
+    facts.jobs |= {"autoscaler": "running", "prometheus": "running"}
+    assert "the autoscaler does not answer, so the count stays" in found(health, facts)
+    facts.autoscaler = Autoscaler(None, "no value", 3.0)
+    assert "autoscaler holds the count: no value, so the count stays" in found(health, facts)
+    facts.autoscaler = Autoscaler(4, "", 3.0)
+    assert found(health, facts) == ""
+
+
+def test_status_says_what_is_wanted_and_what_became_of_it() -> None:
+    _, facts = well()
+    facts.room = Room(
+        Resources(160, 200, 300), {"node-1": Resources(330, 900, 9000)}, {"node-1": 3}
+    )
+    assert sizing(facts).startswith("webhook: desired 3, running 3, room 5 (node-1 5;")
+    assert sizing(facts).endswith("; no autoscaler")
+    facts.autoscaler = Autoscaler(4, "", 3.0)
+    assert sizing(facts).startswith("webhook: wanted 4, desired 3, running 3, room 5 (")
+    assert sizing(facts).endswith("; autoscaler evaluates")

@@ -73,32 +73,29 @@ def test_what_a_node_s_files_run_of_ours_is_there(file: str) -> None:
         ), path
 
 
-AUTOSCALER = """
+FURTHER = """
 from cluster import layout
 row = layout.Part(
-    "autoscaler", "Autoscaler", 8080, "bin/nomad-autoscaler", "nomad-autoscaler",
-    started_by_up=True, shown=False,
+    "sizer", "Sizer", 8080, "bin/nomad-sizer", "nomad-sizer", started_by_up=True, shown=False
 )
 layout.PARTS += (row,)
-layout.STARTED += (row,)
-from cluster import cli, display, findings, health, kit
+layout.SCALING += (row,)
+from cluster import cli, display, findings, health, kit, up
 from loadtest.watch.machine import KINDS
-assert "nomad-autoscaler" in kit.PROGRAMS
-assert "autoscaler" in findings.JOBS
-assert "autoscaler" in health.SERVICES
-assert "autoscaler" not in "".join(display.lines(health.Health(), {"node-1"}))
-assert KINDS["bin/nomad-autoscaler"] == "Autoscaler"
+assert "nomad-sizer" in kit.PROGRAMS
+assert row in findings.SCALING
+assert row in up.SCALING
+assert "sizer" in health.SERVICES
+assert "sizer" not in "".join(display.lines(health.Health(), {"node-1"}))
+assert KINDS["bin/nomad-sizer"] == "Sizer"
 """
 
 
 def test_a_row_is_all_that_a_job_for_all_needs() -> None:
-    subprocess.run([sys.executable, "-c", AUTOSCALER], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-c", FURTHER], cwd=ROOT, check=True)
 
 
-def test_a_process_is_the_part_that_its_command_names_most_of(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setitem(machine.KINDS, "bin/nomad-autoscaler", "Autoscaler")
+def test_a_process_is_the_part_that_its_command_names_most_of(tmp_path: Path) -> None:
     process = tmp_path / "1"
     process.mkdir()
     (process / "cmdline").write_bytes(b"/opt/teracompra/bin/nomad-autoscaler\0agent\0")

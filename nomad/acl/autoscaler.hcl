@@ -1,0 +1,4 @@
+# The job that sizes the webhook may change how many there are, and nothing else.
+namespace "default" {
+  policy = "scale"
+}

@@ -1,0 +1,316 @@
+"""The count follows the load, and no fault of what makes it follow has it fall.
+
+The real parts throughout. Where a wrong answer is the point, or the time that a right one takes, a
+stub stands in Prometheus' place: Consul says that Prometheus is there.
+"""
+
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from cluster.autoscaling.view import Autoscaler, autoscaler_at
+from cluster.layout import GATE_PORT, HOST_ADDRESS, NODES, Node
+from cluster.nodes import namespaces
+from cluster.nodes.namespaces import KIT
+from harness.cluster import DOORS, Cluster
+from harness.generator import Generator
+from harness.processes import in_network, network_of
+from harness.waiting import wait_for
+from tests.cluster.test_room import fits
+from tests.support.say import Say
+
+__all__ = ["fits"]
+
+LIMIT = 150
+"""Events/s that one allocation takes in these tests."""
+QUICK = "prometheus-quick"
+FOLLOWS_SECONDS = 40.0
+ANEW_SECONDS = 120.0
+"""The watchdog's 30 s, the start, and a busy machine."""
+DOWN_SECONDS = 180.0
+GIVEN_UP_SECONDS = 100.0
+LOOKS = 2
+"""So many answers of one kind are enough: each is an evaluation."""
+
+HELD = {
+    "infinite": ["+Inf"],
+    "not a number": ["NaN"],
+    "absent": [],
+    "two streams": ["9", "9"],
+}
+
+
+class Stub:
+    """Answers every query with `values`, on this machine's own address among the nodes."""
+
+    def __init__(self) -> None:
+        stub = self
+        self.values = ["2"]
+        self.asked = 0
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                result = [
+                    {"metric": {"n": f"{n}"}, "value": [time.time(), one]}
+                    for n, one in enumerate(stub.values)
+                ]
+                data = {"resultType": "vector", "result": result}
+                body = json.dumps({"status": "success", "data": data}).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+                stub.asked += 1
+
+            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+                """Not on the tests' output."""
+
+        self._handler = Handler
+        self._serve(0)
+        self.port = self._server.server_port
+
+    def _serve(self, port: int) -> None:
+        address = (HOST_ADDRESS.partition("/")[0], port)
+        self._server = ThreadingHTTPServer(address, self._handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+
+    def close(self) -> None:
+        """Refuse connections from now on."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def reopen(self) -> None:
+        """Answer again."""
+        self._serve(self.port)
+
+    def await_asked(self) -> None:
+        """Return when it has been asked a few times more."""
+        before = self.asked
+        wait_for(lambda: self.asked >= before + LOOKS, "evaluations", FOLLOWS_SECONDS, 0.2)
+
+
+class Lowest:
+    """The fewest allocations that Nomad was told to have, from `with` to its end."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._seen = [cluster.count()]
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.5):
+            self._seen.append(self._cluster.count())
+
+    @property
+    def count(self) -> int:
+        return min(self._seen)
+
+
+def place_of(words: str) -> tuple[Node, int]:
+    """The node and the process whose command line has these words, once there is one."""
+
+    def found() -> tuple[Node, int] | None:
+        for node in NODES:
+            lines = in_network(network_of(namespaces.running(node.name)))
+            for pid, line in lines.items():
+                if line.startswith(f"/opt/teracompra/{words}"):
+                    return node, pid
+        return None
+
+    place = wait_for(found, f"a process {words}", ANEW_SECONDS, 0.2)
+    assert place is not None
+    return place
+
+
+def kill(words: str) -> None:
+    """End that process, at once."""
+    os.kill(place_of(words)[1], signal.SIGKILL)
+
+
+def view() -> Autoscaler | None:
+    """What the autoscaler does, wherever it is."""
+    return next((one for one in map(autoscaler_at, NODES) if one is not None), None)
+
+
+def evaluates() -> bool:
+    one = view()
+    return one is not None and one.evaluates
+
+
+def follows(cluster: Cluster, count: int, seconds: float = FOLLOWS_SECONDS) -> float:
+    """Return when so many allocations take events; how many seconds it took."""
+    began = time.monotonic()
+    wait_for(lambda: len(cluster.passing()) == count, f"{count} allocations", seconds, 0.2)
+    return time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def sized(running_cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster with Prometheus and the autoscaler; afterwards without, as the others have it."""
+    running_cluster.restore()
+    running_cluster.up(autoscaling=True)
+    try:
+        yield running_cluster
+    finally:
+        running_cluster.up()
+
+
+@pytest.fixture(scope="module")
+def stub(sized: Cluster) -> Iterator[Stub]:
+    """In Prometheus' place, once the autoscaler asks there."""
+    one = Stub()
+    name, node = "prometheus", NODES[0].name
+    sized.nomad("job", "stop", name)
+    register = ["-name", name, "-id", "stub", "-address", HOST_ADDRESS.partition("/")[0]]
+    register += ["-port", str(one.port)]
+    sized.command("shell", node, "--", "consul", "services", "register", *register)
+    try:
+        one.await_asked()
+        yield one
+    finally:
+        sized.command("shell", node, "--", "consul", "services", "deregister", "-id", "stub")
+        one.close()
+        sized.command("run", "-detach", name)
+
+
+@pytest.fixture
+def at_3(sized: Cluster, stub: Stub) -> Cluster:
+    """Three allocations, as many as are wanted."""
+    stub.values = ["3"]
+    follows(sized, 3, DOWN_SECONDS)
+    return sized
+
+
+@pytest.fixture
+def quick(sized: Cluster) -> Iterator[None]:
+    """A Prometheus that looks back for 1 minute and not 10, and webhooks with a known limit."""
+    folder = KIT / QUICK
+    shutil.copytree(KIT / "prometheus", folder, dirs_exist_ok=True)
+    rules = folder / "rules" / "webhook.yml"
+    text = rules.read_text()
+    assert "[10m]" in text
+    rules.write_text(text.replace("[10m]", "[1m]").replace("< 108", "< 10"))
+    sized.command("run", "-var", f"events_per_second={LIMIT}", "webhook")
+    sized.command("run", "-var", f"folder=/opt/teracompra/{QUICK}", "prometheus")
+    try:
+        yield
+    finally:
+        sized.command("run", "prometheus")
+        sized.command("run", "webhook")
+
+
+@pytest.mark.usefixtures("quick")
+def test_it_follows_a_step_up_and_down_and_prometheus_killed_holds_it(
+    sized: Cluster, tmp_path: Path, say: Say
+) -> None:
+    wait_for(evaluates, "evaluations", ANEW_SECONDS, 0.5)
+    begin = sized.count()
+    # 1. More than 4 take at 60 %.
+    with Generator(DOORS, tmp_path / "one", "--rate", "420", "--seconds", "300") as run:
+        began = time.monotonic()
+        wait_for(lambda: len(sized.passing()) > begin + 2, "more", FOLLOWS_SECONDS, 0.2)
+        up = time.monotonic() - began
+        # 2. Without Prometheus.
+        high = sized.count()
+        with Lowest(sized) as lowest:
+            kill("bin/prometheus")
+            wait_for(evaluates, "evaluations again", ANEW_SECONDS, 0.5)
+            back = view()
+        assert lowest.count >= high
+        assert back is not None
+        summary = run.finish(interrupt=True)
+    # 3. Calm: fewer, one after the other.
+    began = time.monotonic()
+    wait_for(lambda: sized.count() < high, "fewer", DOWN_SECONDS, 0.5)
+    down = time.monotonic() - began
+    say(
+        f"{begin} to more than {begin + 2} in {up:.1f} s; after Prometheus was killed "
+        f"{lowest.count} of {high}; the first one fewer {down:.0f} s after the end; {summary}"
+    )
+
+
+@pytest.mark.parametrize("answer", HELD)
+def test_what_is_no_number_changes_nothing(at_3: Cluster, stub: Stub, answer: str) -> None:
+    stub.values = HELD[answer]
+    with Lowest(at_3) as lowest:
+        stub.await_asked()
+    assert lowest.count == at_3.count() == 3
+
+
+def test_it_follows_again_after_prometheus_was_away(at_3: Cluster, stub: Stub, say: Say) -> None:
+    stub.close()
+    try:
+        with Lowest(at_3) as lowest:
+            wait_for(lambda: not evaluates(), "the first 502", FOLLOWS_SECONDS, 0.5)
+            assert "refused" in str(view())
+    finally:
+        stub.values = ["4"]
+        stub.reopen()
+    say(f"4 where there were 3, {follows(at_3, 4):.1f} s after Prometheus was back")
+    assert lowest.count == 3
+
+
+def test_a_killed_autoscaler_is_started_anew(at_3: Cluster, stub: Stub, say: Say) -> None:
+    with Lowest(at_3) as lowest:
+        kill("bin/nomad-autoscaler")
+        stub.values = ["4"]
+        say(f"4 where there were 3, {follows(at_3, 4):.1f} s after the autoscaler was killed")
+    assert lowest.count == 3
+
+
+def test_an_autoscaler_that_lost_its_policies_is_started_anew(
+    at_3: Cluster, stub: Stub, say: Say
+) -> None:
+    """As it does when its Nomad ends connections: it says that it is well."""
+    node, before = place_of("bin/nomad-autoscaler")
+    with Lowest(at_3) as lowest:
+        at_3.command(
+            "shell", node.name, "--", "pkill", "-KILL", "-f", "^/opt/teracompra/bin/nomad agent"
+        )
+        stub.values = ["4"]
+        say(f"4 where there were 3, {follows(at_3, 4, ANEW_SECONDS):.1f} s after its Nomad ended")
+    assert lowest.count == 3
+    assert before
+
+
+def test_a_person_s_count_is_undone(at_3: Cluster, stub: Stub) -> None:
+    at_3.nomad("job", "scale", "-detach", "webhook", "2")
+    follows(at_3, 2)
+    follows(at_3, 3)
+    shown = at_3.command("status").stdout
+    assert "webhook: wanted 3, desired 3, running 3, room " in shown
+    assert "; autoscaler evaluates" in shown
+    assert stub.asked
+
+
+def test_more_than_fits_locks_nothing(sized: Cluster, fits: int, stub: Stub, say: Say) -> None:
+    stub.values = [str(fits + 1)]
+    wait_for(lambda: sized.count() > fits, "the wish", FOLLOWS_SECONDS, 0.5)
+    began = time.monotonic()
+    stub.values = [str(fits)]
+    wait_for(lambda: sized.count() == fits, "the end", GIVEN_UP_SECONDS, 0.5)
+    say(f"{fits + 1} wanted where {fits} fit: {fits} after {time.monotonic() - began:.0f} s")
+    follows(sized, fits)
+    assert GATE_PORT
