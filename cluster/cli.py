@@ -90,6 +90,10 @@ def main() -> int:
     restart.add_argument("part", choices=[part.name for part in SHOWN])
     replace = verbs.add_parser("replace", help="bring back a node that lost its disk")
     replace.add_argument("node", help="such as node-1")
+    rotate = verbs.add_parser("rotate", help="give a closed cluster that runs other secrets")
+    rotate.add_argument(
+        "what", choices=["certificates", "gossip"], help="of Consul's and Nomad's agents"
+    )
     verbs.add_parser("spread", help="move allocations of the webhook until they are spread evenly")
     verbs.add_parser(
         "env", help='for `eval "$(scripts/cluster env)"`: nomad and consul then find the cluster'
@@ -116,6 +120,7 @@ def main() -> int:
 def act(arguments: argparse.Namespace) -> int:
     """Do what was asked; the exit code."""
     from cluster import jobs, operations, scaling, spreading, up
+    from cluster.access import rotation
     from cluster.layout import named
     from cluster.nodes import namespaces
 
@@ -135,6 +140,10 @@ def act(arguments: argparse.Namespace) -> int:
     def hurt() -> None:
         operations.hurt(named(arguments.node), arguments.fault, arguments.seconds)
 
+    rotate = {
+        "certificates": rotation.rotate_certificates,
+        "gossip": rotation.rotate_gossip,
+    }
     acts: dict[str, Callable[[], int | None]] = {
         "up": start_all,
         "down": down,
@@ -149,6 +158,7 @@ def act(arguments: argparse.Namespace) -> int:
         "hurt": hurt,
         "restart": lambda: operations.restart(named(arguments.node), arguments.part),
         "replace": lambda: operations.replace(named(arguments.node)),
+        "rotate": lambda: rotate[arguments.what](),
         "spread": lambda: say(f"moved {spreading.spread()}"),
     }
     return acts[arguments.verb]() or 0

@@ -5,10 +5,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import requests
 
+from cluster.access.certificates import days_left
+from cluster.access.secrets import GIVEN, Secrets
+from cluster.access.settings import AGENTS
 from cluster.autoscaling.view import Autoscaler, autoscaler_at
 from cluster.copies import Copies, copies_at
 from cluster.deployments import Deployment, latest
@@ -20,6 +24,8 @@ from cluster.spreading import uneven
 
 JOBS = (*(part.name for part in NEEDED), WEBHOOK)
 UNSIZED = "the count stays as it is"
+SOON_DAYS = 30
+ENDING = "the agents' certificates end"
 UNEVEN = "scripts/cluster spread"
 
 
@@ -50,6 +56,8 @@ class Facts:
     """What Nomad does about the last change of the webhook's job."""
     autoscaler: Autoscaler | None = None
     """What the autoscaler says, if one runs."""
+    days_left: float = inf
+    """Until the first certificate of an agent ends."""
     drained: dict[str, str] = field(default_factory=dict)
     """The nodes that take no allocations, and why."""
 
@@ -69,6 +77,8 @@ def gather(running: Iterable[str]) -> Facts:
         facts.copies = {
             n.name: one for n, one in zip(nodes, copies, strict=True) if one is not None
         }
+    if Secrets.read() is not None:
+        facts.days_left = min(days_left(GIVEN / name, time.time()) for name in AGENTS)
     return facts
 
 
@@ -85,12 +95,18 @@ def findings(health: Health, facts: Facts, running: Iterable[str]) -> list[str]:
         *_given_up(facts),
         *_not_scaled(facts),
         *_uneven(facts),
+        *_ending(facts),
     ]
 
 
 def urgent(found: Iterable[str]) -> list[str]:
     """The findings that are faults: neither matters of taste, nor such that all goes on."""
-    return [line for line in found if UNEVEN not in line and UNSIZED not in line]
+    return [line for line in found if not any(words in line for words in (UNEVEN, UNSIZED, ENDING))]
+
+
+def _ending(facts: Facts) -> Iterator[str]:
+    if facts.days_left < SOON_DAYS:
+        yield f"{ENDING} in {facts.days_left:.0f} days: scripts/cluster rotate certificates"
 
 
 def _down(running: Iterable[str]) -> Iterator[str]:

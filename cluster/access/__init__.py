@@ -2,5 +2,7 @@
 
 secrets     made once, on the operator's machine
 settings    what each node's Consul and Nomad are told beside consul/ and nomad/
+certificates  by openssl, with an authority for each kind of agent
+rotation    other keys and certificates while the cluster runs
 grants      the rules of consul/acl/ and nomad/acl/, put into effect
 """

@@ -6,6 +6,7 @@ AGENT/ca.pem agent.pem agent-key.pem
 
 import os
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from cluster.access.secrets import write_private
 from cluster.layout import ClusterError
 
+DAY_SECONDS = 86400
 DAYS = 825
 AUTHORITY_DAYS = 3650
 AUTHORITY = """
@@ -64,6 +66,12 @@ def renew(name: str, authority: Path, agent: Path) -> None:
         (authority / "agent-key.pem").unlink()
 
 
+def days_left(agent: Path, now: float) -> float:
+    """For how many days from `now` (Unix time) the agent's certificate is valid. Raises OSError."""
+    shown = _openssl("x509", "-noout", "-enddate", "-in", agent / "agent.pem")
+    return (ssl.cert_time_to_seconds(shown.strip().partition("=")[2]) - now) / DAY_SECONDS
+
+
 def _key(file: Path) -> None:
     _openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", file)
 
@@ -78,10 +86,11 @@ def _owner_only() -> Iterator[None]:
         os.umask(before)
 
 
-def _openssl(*arguments: object) -> None:
+def _openssl(*arguments: object) -> str:
     if shutil.which("openssl") is None:
         raise ClusterError("openssl is not installed; on Debian: apt-get install openssl")
     words = ["openssl", *map(str, arguments)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ClusterError(f"{' '.join(words)}:\n{done.stderr}")
+    return done.stdout

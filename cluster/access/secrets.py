@@ -55,12 +55,12 @@ class Secrets:
     def new(cls) -> Self:
         """Random ones."""
         return cls(
-            consul_gossip=_key(),
+            consul_gossip=new_key(),
             consul_manager=_token(),
             consul_agent=_token(),
             consul_nomad=_token(),
             consul_operator=_token(),
-            nomad_gossip=_key(),
+            nomad_gossip=new_key(),
             nomad_manager=_token(),
         )
 
@@ -81,12 +81,16 @@ class Secrets:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner can read."""
-    file.touch(0o600)
-    file.write_text(text)
+    """Write a file that only its owner can read, all of it at once."""
+    new = file.with_name(f".{file.name}.new")
+    new.unlink(missing_ok=True)
+    new.touch(0o600)
+    new.write_text(text)
+    new.replace(file)
 
 
-def _key() -> str:
+def new_key() -> str:
+    """A random key for gossip, in Base64."""
     return base64.b64encode(secrets.token_bytes(GOSSIP_BYTES)).decode()
 
 

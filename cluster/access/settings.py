@@ -57,10 +57,16 @@ def close(folder: Path) -> None:
         one.mkdir(mode=0o700)
     secrets = Secrets.new()
     secrets.write(new / "node")
-    for name, settings in (("consul", consul(secrets)), ("nomad", nomad(secrets))):
-        write_private(new / "node" / name / "closed.json", json.dumps(settings, indent=2))
-        certify(AGENTS[name], new / "ca" / name, new / "node" / name)
+    write(secrets, new / "node")
+    for agent, name in AGENTS.items():
+        certify(name, new / "ca" / agent, new / "node" / agent)
     new.rename(folder)
+
+
+def write(secrets: Secrets, node: Path) -> None:
+    """Write what agents are told, in the folder that nodes get."""
+    for agent, settings in (("consul", consul(secrets)), ("nomad", nomad(secrets))):
+        write_private(node / agent / "closed.json", json.dumps(settings, indent=2))
 
 
 def open_up(folder: Path) -> None:

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from cluster.access.certificates import DAY_SECONDS, days_left, renew
 from cluster.access.secrets import Secrets
 from cluster.access.settings import AGENTS, choose, close
 from cluster.layout import ClusterError
@@ -122,3 +123,16 @@ def test_no_agent_is_told_the_others_keys(folder: Path) -> None:
     assert known.nomad_manager not in "".join(told.values())
     assert known.consul_manager not in told["nomad"]
     assert known.nomad_gossip not in told["consul"]
+
+
+def test_a_renewed_certificate_is_another_one_by_the_same_authority(folder: Path) -> None:
+    close(folder)
+    agent = folder / "node" / "consul"
+    before = (agent / "agent.pem").read_bytes(), (agent / "agent-key.pem").read_bytes()
+    renew(AGENTS["consul"], folder / "ca" / "consul", agent)
+    verify(folder, "consul", "consul")
+    assert (agent / "agent.pem").read_bytes() != before[0]
+    assert (agent / "agent-key.pem").read_bytes() != before[1]
+    assert not list((folder / "ca").rglob("agent-key.pem"))
+    assert 824 < days_left(agent, time.time()) <= 825
+    assert days_left(agent, time.time() + 800 * DAY_SECONDS) < 30

@@ -179,3 +179,11 @@ def test_status_says_what_is_wanted_and_what_became_of_it() -> None:
     facts.autoscaler = Autoscaler(4, "", 3.0)
     assert sizing(facts).startswith("webhook: wanted 4, desired 3, running 3, room 5 (")
     assert sizing(facts).endswith("; autoscaler evaluates")
+
+
+def test_certificates_that_end_soon_are_told_and_no_fault() -> None:
+    health, facts = well()
+    assert "certificates" not in found(health, replace(facts, days_left=31))
+    told = found(health, replace(facts, days_left=29))
+    assert told == "the agents' certificates end in 29 days: scripts/cluster rotate certificates"
+    assert urgent([told]) == []

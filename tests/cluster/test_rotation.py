@@ -1,0 +1,90 @@
+"""Other keys and certificates while events come in: none fails, and nothing is lost."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from cluster.access.secrets import GIVEN, Secrets
+from cluster.health import consul_at
+from cluster.layout import NODES, Node
+from cluster.nodes.namespaces import inside
+from harness.cluster import Cluster
+from harness.verification import Bounds
+from harness.waiting import wait_for
+from tests.cluster.load import load
+
+PORTS = {"consul": 8300, "nomad": 4647}
+RPC_TLS = {"consul": b"\x03", "nomad": b"\x04"}
+"""What a connection begins with that is to go on as TLS (agent/pool, helper/pool: RpcTLS)."""
+
+
+def served(node: Node, agent: str) -> str:
+    """The certificate by which the agent takes connections now, in PEM."""
+    code = (
+        "import socket, ssl, sys\n"
+        "s = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)\n"
+        "s.sendall(bytes([int(sys.argv[2])]))\n"
+        "c = ssl._create_unverified_context()\n"
+        "c.load_cert_chain(sys.argv[3] + '/agent.pem', sys.argv[3] + '/agent-key.pem')\n"
+        "print(ssl.DER_cert_to_PEM_cert(c.wrap_socket(s).getpeercert(True)))\n"
+    )
+    folder = f"/var/lib/teracompra/access/{agent}"
+    command = inside(node, "python3", "-c", code, str(PORTS[agent]), str(RPC_TLS[agent][0]), folder)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return "".join(done.stdout.split())
+
+
+def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Path) -> None:
+    """
+    1. Other certificates: each agent shows its new one.
+    2. Other keys for gossip: all know them, and no other.
+    3. An agent starts again, and finds the others.
+    Result: no event failed, every count is exact.
+    """
+    secrets = Secrets.read()
+    assert secrets is not None
+    with load(cluster, tmp_path / "ledger", Bounds(3000, 0)) as running:
+        # 1.
+        cluster.command("rotate", "certificates")
+        for agent in PORTS:
+            new = "".join((GIVEN / agent / "agent.pem").read_text().split())
+            for node in NODES:
+                wait_for(
+                    lambda node=node, agent=agent, new=new: served(node, agent) == new,
+                    f"the new certificate of {agent} on {node.name}",
+                    20,
+                    0.5,
+                )
+        running.acknowledge(300)
+        # 2.
+        cluster.command("rotate", "gossip")
+        after = Secrets.read()
+        assert after is not None
+        assert after.consul_gossip != secrets.consul_gossip
+        for node in NODES:
+            with consul_at(node) as client:
+                headers = client.prepare_headers(after.consul_manager)
+                rings = client.http.session.get(
+                    f"{client.http.base_uri}/v1/operator/keyring?local-only=true", headers=headers
+                ).json()
+            assert {key for ring in rings for key in ring["Keys"]} == {after.consul_gossip}
+        keys = cluster.ask(
+            lambda c: c.agent.request("keyring", "list", method="get").json()["Keys"]
+        )
+        assert set(keys) == {after.nomad_gossip}
+        running.acknowledge(300)
+        # 3.
+        for part in ("consul", "nomad"):
+            cluster.command("restart", NODES[0].name, part)
+        running.acknowledge(300)
+    assert running.failed == 0, running.verdict
+    cluster.await_well()
+
+
+def test_gossip_keys_stay_while_a_node_is_down(cluster: Cluster) -> None:
+    before = Secrets.read()
+    cluster.kill(NODES[2])
+    refused = cluster.command("rotate", "gossip", code=1)
+    assert re.search("node-3 does not run: scripts/cluster start node-3", refused.stderr)
+    assert Secrets.read() == before
+    cluster.restore()
