@@ -5,6 +5,7 @@ A node is a set of namespaces (network, processes, mounts, host name). The addre
 """
 
 import argparse
+import os
 import subprocess
 from collections.abc import Callable
 
@@ -121,7 +122,8 @@ def act(arguments: argparse.Namespace) -> int:
     """Do what was asked; the exit code."""
     from cluster import jobs, operations, scaling, spreading, up
     from cluster.access import rotation
-    from cluster.layout import named
+    from cluster.access.grants import tokens
+    from cluster.layout import ClusterError, named
     from cluster.nodes import namespaces
 
     def down() -> None:
@@ -135,7 +137,17 @@ def act(arguments: argparse.Namespace) -> int:
     def shell() -> int:
         command = jobs.login(arguments.command or ["bash"])
         node = namespaces.inside(named(arguments.node), *command)
-        return subprocess.run(node, check=False).returncode
+        # Not by the command line, which everybody on this machine may read.
+        environment = {**os.environ, **tokens_if_any()}
+        return subprocess.run(node, check=False, env=environment).returncode
+
+    def tokens_if_any() -> dict[str, str]:
+        """None while no Nomad answers: a shell is then needed all the more."""
+        try:
+            return tokens()
+        except ClusterError as error:
+            say(f"without tokens: {error}")
+            return {}
 
     def hurt() -> None:
         operations.hurt(named(arguments.node), arguments.fault, arguments.seconds)

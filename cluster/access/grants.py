@@ -149,15 +149,17 @@ def operator_token() -> str:
     return made
 
 
-def exported_tokens() -> list[str]:
-    """Lines for a shell, after which `nomad` and `consul` may change the cluster.
+def tokens() -> dict[str, str]:
+    """The variables by which `nomad` and `consul` may change the cluster; none if it is open.
 
-    There are none if it is open. Raises ClusterError.
+    Raises ClusterError.
     """
     secrets = Secrets.read()
     if secrets is None:
-        return []
-    return [
-        f"export NOMAD_TOKEN={operator_token()}",
-        f"export CONSUL_HTTP_TOKEN={secrets.consul_operator}",
-    ]
+        return {}
+    return {"NOMAD_TOKEN": operator_token(), "CONSUL_HTTP_TOKEN": secrets.consul_operator}
+
+
+def exported_tokens() -> list[str]:
+    """Lines for a shell that sets these. Raises ClusterError."""
+    return [f"export {name}={value}" for name, value in tokens().items()]
