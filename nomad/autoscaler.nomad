@@ -6,6 +6,12 @@ job "autoscaler" {
   type     = "service"
   priority = 60
 
+  update {
+    min_healthy_time  = "1s"
+    healthy_deadline  = "45s"
+    progress_deadline = "60s"
+  }
+
   group "autoscaler" {
     network {
       port "http" { static = 9096 }

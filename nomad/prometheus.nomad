@@ -11,6 +11,12 @@ job "prometheus" {
   type     = "service"
   priority = 60 # little, and wanted before what it is about
 
+  update {
+    min_healthy_time  = "1s"
+    healthy_deadline  = "45s"
+    progress_deadline = "60s"
+  }
+
   group "prometheus" {
     # It stays with the group where it can, a drained node's comes along; with a dead node it is gone,
     # and no count falls for 9 minutes (prometheus/rules/webhook.yml).
