@@ -51,6 +51,8 @@ class Recipe:
     tags: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)  # strings set at link time
     cgo: bool = False
+    stripped: bool = False
+    """Whether symbols and debugging information are left out."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,12 @@ def build(recipe: Recipe, arch: str, target: Path) -> str:
         scratch = Path(directory)
         environment = _environment(go, recipe, arch, scratch)
         options = ["-mod=readonly", f"-tags={recipe.tags}", "-trimpath", "-buildvcs=false"]
-        values = " ".join(f"-X {name}={value}" for name, value in recipe.variables.items())
+        values = " ".join(
+            [
+                *(["-s", "-w"] if recipe.stripped else []),
+                *(f"-X {name}={value}" for name, value in recipe.variables.items()),
+            ]
+        )
 
         def run(verb: str, *arguments: str, show: Callable[[list[str]], str]) -> list[str]:
             command = [str(go.command), verb, *options, *arguments, recipe.package]
