@@ -159,7 +159,7 @@ def _from_cache() -> Go:
 def fetch_toolchain(folder: Path, version: str, arch: str, checksum: str) -> None:
     """Put an official toolchain into `folder`, from the Go module proxy. Raises FetchError."""
     name = f"v0.0.1-go{version}.linux-{arch}"
-    url = f"{_proxy()}/golang.org/toolchain/@v/{name}.zip"
+    url = f"{proxy()}/golang.org/toolchain/@v/{name}.zip"
     archive = folder / "toolchain.zip"
     say(f"fetching {url} (70 MB)")
     fetch(url, archive, checksum)
@@ -175,7 +175,7 @@ def fetch_toolchain(folder: Path, version: str, arch: str, checksum: str) -> Non
             path.chmod(0o755)
 
 
-def _proxy() -> str:
+def proxy() -> str:
     """The first of GOPROXY. Raises FetchError if that is no proxy."""
     setting = os.environ.get("GOPROXY") or PROXY
     first = re.split("[,|]", setting)[0].strip().rstrip("/")

@@ -4,14 +4,15 @@ Each is the official release if it can be fetched; otherwise it is built from so
 some minutes. If the cache has everything, no network is needed. docs/binaries.md says more.
 
 Those of Kubernetes (kube, coredns, pause, local-path-provisioner, kubeconform) are got only if they
-are named, and always built.
+are named, and always built. kubeconform comes with schemas of what Kubernetes takes.
 """
 
 import argparse
 
 from artifacts.binaries import ARCHITECTURES, BINARIES, origin, provide
 from artifacts.go import architecture
-from artifacts.kubernetes import PROGRAMS
+from artifacts.kubernetes import KUBECONFORM, PROGRAMS
+from artifacts.schemas import provide_schemas
 
 ALL = {**BINARIES, **PROGRAMS}
 
@@ -43,6 +44,8 @@ def main() -> int:
         get.error(f"no {', '.join(unknown)} here; choose from {', '.join(ALL)}")
     for name in arguments.names or BINARIES:
         print(provide(ALL[name], arguments.arch), flush=True)
+        if name == KUBECONFORM.name:
+            print(provide_schemas(), flush=True)
     return 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from artifacts.binaries import provide
 from artifacts.go import architecture
-from artifacts.kubernetes import KUBE, PROGRAMS
+from artifacts.kubernetes import KUBE
 from cluster.linux.namespace import await_that
 from cluster.nodes.namespaces import refuse_memory
 from kubelab import certificates, images, kubectl, nodes, services
@@ -88,8 +88,6 @@ def _put_programs() -> None:
     """One program under the names of all its parts."""
     folder = STATE / "bin"
     folder.mkdir(exist_ok=True)
-    for binary in PROGRAMS.values():
-        provide(binary, architecture())
     source, target = provide(KUBE, architecture()), folder / KUBE.name
     if not target.exists():
         try:
