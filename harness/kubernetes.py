@@ -9,14 +9,12 @@ There is one set of addresses, so one such cluster per machine. It may run besid
 `harness.cluster`.
 """
 
-import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from harness.processes import in_network, network_of
 from harness.waiting import wait_for
-from kubelab import kubectl
+from kubelab import kubectl, product
 from kubelab.host import GROUPS
 from kubelab.layout import GROUP, HOST_INTERFACE, NAMESPACE, STATE, TRAFFIC_PORT, nodes
 from kubelab.nodes import RECORDS, SWITCH
@@ -25,8 +23,6 @@ from tools.root import ROOT
 COMMAND = ROOT / "scripts" / "kubernetes"
 COMMAND_SECONDS = 2400  # Kubernetes is built if it is not in the cache yet
 WELL_SECONDS = 180.0
-CQL_PORT = 9042
-HTTP_PORT = 8080
 
 
 class Lab:
@@ -45,12 +41,11 @@ class Lab:
     @property
     def store(self) -> str:
         """The ring, by the addresses that its pods have now."""
-        addresses = [pod["status"]["podIP"] for pod in self.pods("cassandra")]
-        return f"cassandra://{','.join(addresses)}/teracompra"
+        return product.store()
 
     def everywhere(self) -> list[str]:
         """Each receiver's own URL, and each door as often as there are any."""
-        urls = [f"http://{pod['status']['podIP']}:{HTTP_PORT}" for pod in self.ready("webhook")]
+        urls = [pod.url for pod in product.pods(product.WEBHOOK) if pod.ready]
         return [*urls, *(door for door in self.doors for _ in urls)]
 
     # The commands
@@ -88,33 +83,16 @@ class Lab:
         assert code is None or done.returncode == code, f"{' '.join(arguments)}: {said}"
         return said
 
-    # What it says
-
-    def pods(self, app: str) -> list[dict[str, Any]]:
-        """The pods of a part, but those that are about to end."""
-        said = self.kubectl("get", "pods", f"--selector=app={app}", "--output=json")
-        found: list[dict[str, Any]] = json.loads(said)["items"]
-        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
-
-    def ready(self, app: str) -> list[dict[str, Any]]:
-        """Those that take traffic."""
-        return [pod for pod in self.pods(app) if _is_ready(pod)]
-
     # Waiting
 
     def await_ready(self, app: str, count: int) -> None:
         """Return when there are just `count` pods of a part, and all take traffic."""
-        wait_for(
-            lambda: len(self.pods(app)) == len(self.ready(app)) == count,
-            f"{count} pods of {app}",
-            WELL_SECONDS,
-            0.5,
-        )
 
+        def ready() -> bool:
+            pods = product.pods(app)
+            return len(pods) == count and all(pod.ready for pod in pods)
 
-def _is_ready(pod: dict[str, Any]) -> bool:
-    conditions = pod["status"].get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+        wait_for(ready, f"{count} pods of {app}", WELL_SECONDS, 0.5)
 
 
 def leftovers(networks: list[int]) -> list[str]:
