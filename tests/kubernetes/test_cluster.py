@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.http import count
+from harness.http import count, request
 from harness.kubernetes import Lab
 from harness.verification import Bounds
 from harness.waiting import wait_for
@@ -37,6 +37,17 @@ def test_every_part_is_well_and_nobody_may_more_than_it_needs(two_receivers: Lab
         assert said.strip() == "no"
     rogue = ("run", "rogue", "--image=teracompra/webhook:0.1.0", "--privileged", "--restart=Never")
     assert "violates PodSecurity" in two_receivers.kubectl(*rogue, code=1)
+
+
+def test_the_live_page_of_any_has_all_receivers(two_receivers: Lab) -> None:
+    (door, *_) = two_receivers.doors
+    pods = sorted((pod.name, pod.node) for pod in product.pods("webhook"))
+
+    def listed() -> list[tuple[str, str]]:
+        found = request("GET", f"{door}/allocations").json["allocations"] or []
+        return [(one["id"], one["node"]) for one in found]
+
+    wait_for(lambda: listed() == pods, "the list of both", 30)  # DNS remembers for 5 s
 
 
 def test_the_count_has_every_event_of_the_job_tgibf(two_receivers: Lab) -> None:
