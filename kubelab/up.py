@@ -29,8 +29,8 @@ from kubelab.layout import nodes as all_nodes
 from tools.say import say
 
 NODES_FOR_A_RING = 3
-API_SECONDS = 120.0
-READY_SECONDS = 240.0
+API_SECONDS = 300.0
+READY_SECONDS = 300.0
 RING_SECONDS = 900.0
 IMPORTED = "imported"
 ADDONS = ("deployment/coredns", "deployment/metrics-server")
@@ -148,8 +148,15 @@ def overlay(count: int) -> Path:
 def await_product(seconds: float = RING_SECONDS) -> None:
     """Return when the ring, its schema and the receivers are well. Raises LabError."""
     within = f"--timeout={seconds:.0f}s"
-    for one in ("statefulset/cassandra", "deployment/webhook"):
-        kubectl.must("-n", NAMESPACE, "rollout", "status", one, within, seconds=seconds + 10)
+    product = ("--namespace", NAMESPACE)
+    kubectl.must(
+        *(*product, "rollout", "status", "statefulset/cassandra", within), seconds=seconds + 10
+    )
+    # Not its rollout's status: that gives a Deployment up which had to wait for its ring.
+    kubectl.must(
+        *(*product, "wait", "deployment/webhook", "--for=condition=Available", within),
+        seconds=seconds + 10,
+    )
 
 
 def release(tag: str) -> None:
@@ -186,7 +193,6 @@ def show_status() -> int:
         NAMESPACE,
         "wait",
         "pods",
-        "--all",
         "--for=condition=Ready",
         "--selector=app in (webhook, cassandra)",
         "--timeout=1s",
