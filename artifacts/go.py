@@ -51,6 +51,8 @@ class Recipe:
     tags: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)  # strings set at link time
     cgo: bool = False
+    stripped: bool = False
+    """Whether symbols and debugging information are left out."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,12 @@ def build(recipe: Recipe, arch: str, target: Path) -> str:
         scratch = Path(directory)
         environment = _environment(go, recipe, arch, scratch)
         options = ["-mod=readonly", f"-tags={recipe.tags}", "-trimpath", "-buildvcs=false"]
-        values = " ".join(f"-X {name}={value}" for name, value in recipe.variables.items())
+        values = " ".join(
+            [
+                *(["-s", "-w"] if recipe.stripped else []),
+                *(f"-X {name}={value}" for name, value in recipe.variables.items()),
+            ]
+        )
 
         def run(verb: str, *arguments: str, show: Callable[[list[str]], str]) -> list[str]:
             command = [str(go.command), verb, *options, *arguments, recipe.package]
@@ -152,7 +159,7 @@ def _from_cache() -> Go:
 def fetch_toolchain(folder: Path, version: str, arch: str, checksum: str) -> None:
     """Put an official toolchain into `folder`, from the Go module proxy. Raises FetchError."""
     name = f"v0.0.1-go{version}.linux-{arch}"
-    url = f"{_proxy()}/golang.org/toolchain/@v/{name}.zip"
+    url = f"{proxy()}/golang.org/toolchain/@v/{name}.zip"
     archive = folder / "toolchain.zip"
     say(f"fetching {url} (70 MB)")
     fetch(url, archive, checksum)
@@ -168,7 +175,7 @@ def fetch_toolchain(folder: Path, version: str, arch: str, checksum: str) -> Non
             path.chmod(0o755)
 
 
-def _proxy() -> str:
+def proxy() -> str:
     """The first of GOPROXY. Raises FetchError if that is no proxy."""
     setting = os.environ.get("GOPROXY") or PROXY
     first = re.split("[,|]", setting)[0].strip().rstrip("/")

@@ -9,12 +9,12 @@ from cluster.layout import NETWORK
 from cluster.linux.namespace import must
 
 # Rules are looked at in the order of their numbers; 32766 is the main table, all of it.
-LOCAL = ["to", NETWORK, "pref", "32764", "lookup", "main", "suppress_prefixlength", "0"]
-NOWHERE = ["to", NETWORK, "pref", "32765", "unreachable"]
+LOCAL, LOCAL_RULE = "32764", ["lookup", "main", "suppress_prefixlength", "0"]
+NOWHERE, NOWHERE_RULE = "32765", ["unreachable"]
 
 
-def put_up() -> None:
+def put_up(network: str = NETWORK) -> None:
     """Put it up, unless it stands."""
-    for rule, number in ((LOCAL, "32764"), (NOWHERE, "32765")):
-        if NETWORK not in must(["ip", "rule", "show", "pref", number]):
-            must(["ip", "rule", "add", *rule])
+    for number, rule in ((LOCAL, LOCAL_RULE), (NOWHERE, NOWHERE_RULE)):
+        if network not in must(["ip", "rule", "show", "pref", number]):
+            must(["ip", "rule", "add", "to", network, "pref", number, *rule])

@@ -2,12 +2,19 @@
 
 Each is the official release if it can be fetched; otherwise it is built from source, which takes
 some minutes. If the cache has everything, no network is needed. docs/binaries.md says more.
+
+Those of Kubernetes (kube, coredns, pause, local-path-provisioner, kubeconform) are got only if they
+are named, and always built. kubeconform comes with schemas of what Kubernetes takes.
 """
 
 import argparse
 
-from artifacts.binaries import ARCHITECTURES, BINARIES, origin, provide_binary
+from artifacts.binaries import ARCHITECTURES, BINARIES, origin, provide
 from artifacts.go import architecture
+from artifacts.kubernetes import KUBECONFORM, PROGRAMS
+from artifacts.schemas import provide_schemas
+
+ALL = {**BINARIES, **PROGRAMS}
 
 
 def main() -> int:
@@ -16,7 +23,9 @@ def main() -> int:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     get = verbs.add_parser("get", help="fetch or build what is not there yet; prints the paths")
-    get.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BINARIES)} (all)")
+    get.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)} (those of scripts/cluster)"
+    )
     listing = verbs.add_parser("list", help="list the programs, and where those here came from")
     for verb in (get, listing):
         verb.add_argument(
@@ -30,16 +39,18 @@ def main() -> int:
     if arguments.verb == "list":
         show(arguments.arch)
         return 0
-    unknown = [name for name in arguments.names if name not in BINARIES]
+    unknown = [name for name in arguments.names if name not in ALL]
     if unknown:
-        get.error(f"no {', '.join(unknown)} here; choose from {', '.join(BINARIES)}")
+        get.error(f"no {', '.join(unknown)} here; choose from {', '.join(ALL)}")
     for name in arguments.names or BINARIES:
-        print(provide_binary(name, arguments.arch), flush=True)
+        print(provide(ALL[name], arguments.arch), flush=True)
+        if name == KUBECONFORM.name:
+            print(provide_schemas(), flush=True)
     return 0
 
 
 def show(arch: str) -> None:
     """Print a line for each program."""
-    for binary in BINARIES.values():
+    for binary in ALL.values():
         came_from = origin(binary, arch) or "not in the cache"
-        print(f"{binary.name:<18}{binary.version:<8}{arch:<7}{came_from}")
+        print(f"{binary.name:<24}{binary.version:<8}{arch:<7}{came_from}")

@@ -2,9 +2,10 @@
 
 Python: ruff (lint and format) and mypy --strict. Shell: shellcheck. Dockerfiles: hadolint. YAML:
 yamllint. HCL and jobs: they must parse; `nomad fmt` must change nothing, and `nomad job validate`
-must accept the jobs, if Nomad is in the cache (`scripts/binaries get nomad`). Prometheus rules:
-`promtool check config`, `check rules`, and `test rules` with prometheus/tests, if promtool is in
-the cache (`scripts/binaries get promtool`).
+must accept the jobs, if Nomad is in the cache (`scripts/binaries get nomad`). Manifests: `kubectl
+kustomize` and kubeconform, if they are in the cache (`scripts/binaries get kube kubeconform`).
+Prometheus rules: `promtool check config`, `check rules`, and `test rules` with prometheus/tests, if
+promtool is in the cache (`scripts/binaries get promtool`).
 Documents: links, and the commands and names that they mention.
 
 The repository determines which files are checked; no list is kept.
@@ -18,6 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from artifacts.binaries import NOMAD, PROMTOOL, cached
+from artifacts.kubernetes import KUBE, KUBECONFORM
+from artifacts.schemas import cached_schemas
+from commands.manifests import GET
 from tools.root import ROOT
 from tools.say import say
 from tools.venv import VENV, provide_venv
@@ -42,6 +46,7 @@ def main() -> int:
         [python, "-m", "commands.hcl", *having(files, is_hcl)],
         *shell_and_docker(files),
         *nomad_checks(files, fix=fix),
+        *manifests(files, python),
         *prometheus_rules(files),
         [python, "-m", "pytest", "-q", "tests/tools/test_docs.py"],
     ]
@@ -96,6 +101,10 @@ def is_dockerfile(path: Path) -> bool:
     return path.name == "Dockerfile"
 
 
+def is_kustomization(path: Path) -> bool:
+    return path.name == "kustomization.yaml"
+
+
 def is_rules(path: Path) -> bool:
     return path.parent == ROOT / "prometheus" / "rules"
 
@@ -134,6 +143,15 @@ def nomad_checks(files: list[Path], *, fix: bool) -> list[list[str]]:
         [str(program), "fmt", *([] if fix else ["-check"]), *having(files, is_hcl)],
         *([str(program), "job", "validate", job] for job in having(files, is_job)),
     ]
+
+
+def manifests(files: list[Path], python: str) -> list[list[str]]:
+    """The check of Kubernetes' manifests, with the cache's programs; no cluster is needed."""
+    if not (cached(KUBE) and cached(KUBECONFORM) and cached_schemas()):
+        say(f"skipped: kubectl kustomize, kubeconform; to run them: {GET}")
+        return []
+    folders = [str(Path(name).parent) for name in having(files, is_kustomization)]
+    return [[python, "-m", "commands.manifests", *folders]]
 
 
 def prometheus_rules(files: list[Path]) -> list[list[str]]:

@@ -51,6 +51,9 @@ LOG_LINES = 20
 class Cluster:
     """The cluster of this checkout, whether it runs or not."""
 
+    doors = DOORS
+    store = STORE
+
     @property
     def runs(self) -> bool:
         """Whether somebody has started it."""

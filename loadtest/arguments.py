@@ -12,8 +12,8 @@ from tgibf.schedule import HIGHEST_RATE, ScheduleError, Step
 from tgibf.schedule import parse_steps as parse_rates
 from tgibf.target import TargetError, parse_target
 
-NAMED_TARGETS = ("demo", "cluster", "vagrant")
-SCALABLE = ("cluster", "vagrant")
+NAMED_TARGETS = ("demo", "cluster", "vagrant", "kubernetes")
+SCALABLE = ("cluster", "vagrant", "kubernetes")
 MINUTES = 35.0
 BURST_SIZE = 1000
 
@@ -25,6 +25,7 @@ targets:
   demo      its own receiver on SQLite (the default)
   cluster   the three nodes of scripts/cluster, through each node's load balancer
   vagrant   the same on virtual machines
+  kubernetes  the nodes of scripts/kubernetes, through the webhook's port on each
   URL       any receiver, such as http://127.0.0.1:8080
 
 The load is TGIBF's bursts, or --rate N events per second, or a rate that changes (--step), or
@@ -90,7 +91,9 @@ def _plan(given: argparse.Namespace) -> Plan:
     if given.store and named:
         raise PlanError("--store is for a target URL; the other targets have their own")
     if given.scale and given.target not in SCALABLE:
-        raise PlanError(f"--scale needs Nomad: allowed with --target {' or '.join(SCALABLE)}")
+        raise PlanError(
+            f"--scale needs who places allocations: allowed with --target {' or '.join(SCALABLE)}"
+        )
     if given.window is not None and given.target != "demo":
         raise PlanError("--window is for the demo's receiver; others have their own")
     seconds = given.minutes * 60 if given.seconds is None else given.seconds

@@ -54,7 +54,7 @@ class Stage:
 
     def arguments(self) -> list[str]:
         """What its pytest gets besides."""
-        return ["--machines"] if self.alone else []
+        return ["--machines"] if self.name == "machines" else []
 
 
 STAGES = (
@@ -84,7 +84,7 @@ STAGES = (
         seconds=190,
         folders=(
             *("scripts", "commands", "suite", "artifacts", "loadtest", "vagrant", "cluster"),
-            *("browser", "docker"),
+            *("browser", "docker", "kubernetes"),
         ),
         commands={"ip": "iproute2"},
     ),
@@ -134,6 +134,26 @@ STAGES = (
         commands={**NODE_COMMANDS, "chromium": "chromium", "gcc": "gcc", "nft": "nftables"},
         servers=("nomad", "consul", "fabio", "cassandra"),
         root=True,
+    ),
+    Stage(
+        "kubernetes",
+        "the product on a Kubernetes of one node: load, scaling, a release, a drain",
+        seconds=300,
+        words=frozenset({"kubernetes"}),
+        commands={
+            **NODE_COMMANDS,
+            "conntrack": "conntrack",
+            "containerd": "containerd",
+            "debootstrap": "debootstrap",
+            "ipset": "ipset",
+            "iptables": "iptables",
+            "jlink": "openjdk-17-jdk-headless",
+            "openssl": "openssl",
+            "/usr/lib/cni/bridge": "containernetworking-plugins",
+        },
+        servers=("cassandra", "kube", "coredns", "pause", "local-path-provisioner"),
+        root=True,
+        alone=True,
     ),
     Stage(
         "machines",

@@ -1,6 +1,7 @@
 """Which allocations are alive, and how fast each of them receives.
 
-Consul says which are alive: the instances of the service whose checks pass. Each of these answers
+Consul says which are alive: the instances of the service whose checks pass; or a name does
+(`webhook.names`). Each of these answers
 `GET /allocation` with its rate. So any allocation that is asked for the list can return all of
 them. Nothing is sent unless somebody asks, and a list is made at most once per second, however many
 ask.
@@ -13,7 +14,7 @@ import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
@@ -49,8 +50,8 @@ class Allocation(msgspec.Struct, frozen=True):
     """Whether it is the one that made the list."""
 
 
-class ConsulUnavailable(Exception):  # noqa: N818 - a state, which heals
-    """Consul does not say who is alive; the message says why."""
+class CatalogUnavailable(Exception):  # noqa: N818 - a state, which heals
+    """Nobody says who is alive; the message says why."""
 
 
 class _Node(msgspec.Struct, frozen=True, rename="pascal"):
@@ -70,6 +71,11 @@ class Instance(msgspec.Struct, frozen=True, rename="pascal"):
     node: _Node
     service: _Service
 
+    @classmethod
+    def at(cls, host: str, port: int) -> "Instance":
+        """One of which nothing but the address is known."""
+        return cls(_Node("", host), _Service("", port, f"{with_brackets(host)}:{port}"))
+
     @property
     def id(self) -> str:
         """Nomad's short id of the allocation, or the service's id where another registered it."""
@@ -88,11 +94,26 @@ def with_brackets(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+class Alive(Protocol):
+    """Whoever knows which allocations are alive."""
+
+    title: str
+    """As people write it."""
+
+    async def alive(self) -> list[Instance]:
+        """The allocations, in no particular order. Raises CatalogUnavailable."""
+
+    def close(self) -> None:
+        """Stop asking."""
+
+
 class Catalog:
     """The instances of `service` in the Consul whose agent listens at `host` and `port`.
 
     Its client blocks, so it runs in a thread of its own.
     """
+
+    title = "Consul"
 
     def __init__(self, host: str, port: int, token: str, service: str) -> None:
         # Imported here, so that nobody loads the client without a Consul.
@@ -110,15 +131,15 @@ class Catalog:
         self._thread = ThreadPoolExecutor(1, "consul")
 
     async def alive(self) -> list[Instance]:
-        """The instances whose checks pass, in no particular order. Raises ConsulUnavailable."""
+        """The instances whose checks pass, in no particular order. Raises CatalogUnavailable."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONSUL_SECONDS):
                 return await loop.run_in_executor(self._thread, self._ask)
         except TimeoutError:
-            raise ConsulUnavailable(f"no answer within {CONSUL_SECONDS:g} s") from None
+            raise CatalogUnavailable(f"no answer within {CONSUL_SECONDS:g} s") from None
         except self._errors as error:
-            raise ConsulUnavailable(str(error)) from error
+            raise CatalogUnavailable(str(error)) from error
 
     def _ask(self) -> list[Instance]:
         # Not `health.service`, which can't ask for a stale read. A stale one is answered by any
@@ -145,7 +166,7 @@ class Allocations:
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: Alive,
         itself: Callable[[], ThisAllocation],
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
     ) -> None:
@@ -158,11 +179,11 @@ class Allocations:
         self._reading: asyncio.Task[list[Allocation] | None] | None = None
         self._read_at = 0.0
         self._ids: dict[str, str] = {}
-        """The names of the live allocations, by their service's id in Consul."""
-        self._consul_answers = True
+        """The names of the live allocations, by their service's id in the catalog."""
+        self._catalog_answers = True
 
     async def read(self) -> list[Allocation] | None:
-        """All that are alive, by id, no older than a second; None if Consul does not say."""
+        """All that are alive, by id, no older than a second; None if nobody says."""
         reading = self._reading
         if reading is None or (
             reading.done() and time.monotonic() - self._read_at > SHARED_SECONDS
@@ -187,14 +208,18 @@ class Allocations:
     async def _list(self) -> list[Allocation] | None:
         try:
             instances = await self._catalog.alive()
-        except ConsulUnavailable as error:
-            if self._consul_answers:
-                log.warning("no list of allocations until Consul says which are alive: %s", error)
-            self._consul_answers = False
+        except CatalogUnavailable as error:
+            if self._catalog_answers:
+                log.warning(
+                    "no list of allocations until %s says which are alive: %s",
+                    self._catalog.title,
+                    error,
+                )
+            self._catalog_answers = False
             return None
-        if not self._consul_answers:
-            log.info("Consul says again which allocations are alive")
-        self._consul_answers = True
+        if not self._catalog_answers:
+            log.info("%s says again which allocations are alive", self._catalog.title)
+        self._catalog_answers = True
         this = self._itself().id
         rows = await asyncio.gather(*(self._ask(instance, this) for instance in instances))
         alive = {instance.service.id for instance in instances}
@@ -219,7 +244,7 @@ class Allocations:
         id_ = self._ids.get(instance.service.id, instance.id)
         return Allocation(
             id=id_,
-            node=instance.node.node,
+            node=instance.node.node or ("" if told is None else told.node),
             address=instance.address,
             events_per_second=None if told is None else told.events_per_second,
             this=id_ == this,

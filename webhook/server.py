@@ -12,7 +12,7 @@ from pathlib import Path
 
 from webhook.access import Access
 from webhook.admission import Admission
-from webhook.allocations import Allocations, Catalog, ThisAllocation, with_brackets
+from webhook.allocations import Alive, Allocations, Catalog, ThisAllocation, with_brackets
 from webhook.app import Services, make_application
 from webhook.certificate import Certificate, CertificateError
 from webhook.clock import ReceiptClock
@@ -33,6 +33,7 @@ from webhook.metrics import (
     WriteTimes,
     new_registry,
 )
+from webhook.names import Names
 from webhook.problem import Problem
 from webhook.rate import RecentRate
 from webhook.settings import Settings
@@ -250,19 +251,23 @@ class Receiver:
 
     def _open_allocations(self) -> Allocations | None:
         settings = self._settings
-        if not settings.consul:
+        catalog: Alive
+        if settings.peers:
+            catalog = Names(*settings.peers_address)
+        elif settings.consul:
+            catalog = Catalog(*settings.consul_address, settings.consul_token, settings.service)
+        else:
             return None
-        catalog = Catalog(*settings.consul_address, settings.consul_token, settings.service)
         certificate = self._certificate
         return Allocations(
             catalog, self._itself, lambda: None if certificate is None else certificate.peers
         )
 
     def _itself(self) -> ThisAllocation:
-        node = platform.node()
+        machine = platform.node()
         return ThisAllocation(
-            id=self._settings.allocation or f"{node}:{self._address[1]}",
-            node=node,
+            id=self._settings.allocation or f"{machine}:{self._address[1]}",
+            node=self._settings.node or machine,
             address=self._shown_address(),
             events_per_second=round(self._rate.events_per_second(time.monotonic()), 1),
         )

@@ -119,9 +119,15 @@ class Settings:
         "", "ACL token for Consul; if empty, CONSUL_HTTP_TOKEN is used, or none."
     )
     service: str = _setting("webhook", "The service in Consul whose instances are the allocations.")
+    peers: str = _setting(
+        "",
+        "Instead of Consul: a name with the address of each allocation, and the port, such as "
+        "webhook-pods:8080 (docs/kubernetes.md).",
+    )
     allocation: str = _setting(
         "", "This process's name among them; if empty, the machine's name and the port."
     )
+    node: str = _setting("", "The machine as the live page is to name it; if empty, its own name.")
 
     @property
     def event_paths(self) -> tuple[str, ...]:
@@ -154,6 +160,12 @@ class Settings:
         parts = urlsplit(self.consul)
         return parts.hostname or "", parts.port or 0
 
+    @property
+    def peers_address(self) -> tuple[str, int]:
+        """Host and port of `peers`, if it is set."""
+        host, _, port = self.peers.rpartition(":")
+        return host.strip("[]"), int(port)
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Settings from `environ`. Raises SettingsError."""
@@ -168,6 +180,7 @@ class Settings:
 
     def _validate(self) -> None:
         self._validate_names()
+        self._validate_catalog()
         self._validate_numbers()
 
     def _validate_names(self) -> None:
@@ -186,8 +199,16 @@ class Settings:
             raise SettingsError(
                 f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY belong together: set both, or none"
             )
+
+    def _validate_catalog(self) -> None:
+        """Who knows which allocations are alive."""
         if self.consul and not _is_http_address(self.consul):
             raise _bad("CONSUL", self.consul, "http://host:port, such as http://127.0.0.1:8500")
+        host, _, port = self.peers.rpartition(":")
+        if self.peers and not (host and _is_name(host) and port.isdecimal() and int(port) < 65536):
+            raise _bad("PEERS", self.peers, "name:port, such as webhook-pods:8080")
+        if self.peers and self.consul:
+            raise SettingsError(f"{PREFIX}PEERS and {PREFIX}CONSUL exclude each other: set one")
         if not _PRINTABLE.fullmatch(self.consul_token):
             raise SettingsError(
                 f"{PREFIX}CONSUL_TOKEN is not allowed: it must be ASCII without spaces"

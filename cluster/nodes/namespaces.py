@@ -1,10 +1,5 @@
-"""The nodes as namespaces: makes, starts, kills and finds them.
+"""The nodes as namespaces: makes, starts, kills and finds them."""
 
-The cluster's folder records what runs, by process number and the time when the process began: the
-number alone may belong to another process by now.
-"""
-
-import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,6 +27,7 @@ from cluster.linux.namespace import (
     in_memory,
     routes_to,
 )
+from cluster.linux.running import Running
 from cluster.nodes.kind import NodeKind
 from tools.root import ROOT
 
@@ -40,36 +36,12 @@ UNITS = ("consul/consul", "cassandra/cassandra", "nomad/nomad")
 SWITCH = "switch"
 STOP_SIGNALS = {"nomad": "INT"}  # as its unit file has it
 STOP_SECONDS = 60.0  # the longest that a unit file gives
+RECORDS = Running(STATE / "run")
 
 
 def running(name: str) -> int:
     """The first process of the machine of that name, 0 if none runs."""
-    try:
-        kept = json.loads(_record(name).read_text())
-    except FileNotFoundError:
-        return 0
-    pid = int(kept["pid"])
-    return pid if _began(pid) == kept["began"] else 0
-
-
-def keep(machine: Namespaces) -> None:
-    """Record that the machine runs."""
-    record = _record(machine.name)
-    record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps({"pid": machine.pid, "began": _began(machine.pid)}))
-
-
-def _record(name: str) -> Path:
-    return STATE / "run" / f"{name}.json"
-
-
-def _began(pid: int) -> int | None:
-    """When a process began, in the kernel's own units; None if there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(stat.rpartition(")")[2].split()[19])  # proc_pid_stat(5), field 22
+    return RECORDS.pid(name)
 
 
 def start_switch() -> LastingSwitch:
@@ -82,7 +54,7 @@ def start_switch() -> LastingSwitch:
     switch.make("sleep", "infinity")
     switch.build()
     switch.plug_host(HOST_INTERFACE, HOST_ADDRESS)
-    keep(switch)
+    RECORDS.keep(switch)
     switch.run(Path("/dev/null"))
     return switch
 
@@ -120,7 +92,7 @@ def start(node: Node) -> None:
     switch.unplug(node.name)
     switch.plug(machine, NODE_INTERFACE, f"{node.address}/24")
     _mount(node, machine)
-    keep(machine)
+    RECORDS.keep(machine)
     machine.run(Path("/var/log/init.log"))
 
 
@@ -162,7 +134,7 @@ def end(node: Node) -> None:
     """End everything on the node at once, but let its kernel close connections. Its data stays."""
     if pid := running(node.name):
         LastingMachine(node.name, pid).kill()
-    _record(node.name).unlink(missing_ok=True)
+    RECORDS.forget(node.name)
     control_groups.remove_allocations(node.directory / "lib" / "nomad" / "alloc")
 
 

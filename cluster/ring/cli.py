@@ -47,6 +47,11 @@ def main() -> int:
         "answers anybody.",
     )
     node.add_argument("--address", help="run a separate ring on this address, such as 127.0.0.1")
+    node.add_argument(
+        "--seeds",
+        metavar="NAMES",
+        help="with --address: the ring's seeds, such as a.ring,b.ring, rather than that address",
+    )
     node.add_argument("--data", type=Path, metavar="DIR", help=f"instead of {STORAGE}")
     node.add_argument(
         "--in-turn",
@@ -113,7 +118,7 @@ def main() -> int:
     elif arguments.verb == "node":
         if arguments.in_turn:
             await_turn(Path(arguments.data or STORAGE))
-        run_node(arguments.address, arguments.data)
+        run_node(arguments.address, arguments.data, arguments.seeds)
     elif arguments.verb == "nodetool":
         command = nodetool_command(provide_cassandra(), sys.argv[2:])
         os.execv(command[0], command)
@@ -174,8 +179,10 @@ def run_cqlsh(arguments: list[str]) -> None:
     os.execv(command, [command, *arguments])
 
 
-def run_node(address: str | None, data: Path | None) -> None:
+def run_node(address: str | None, data: Path | None, seeds: str | None = None) -> None:
     """Become the node."""
+    if seeds and not address:
+        fail("--seeds is for a ring with addresses of its own: give --address, too")
     lib = provide_cassandra()
     configuration = CONFIGURATION / "cassandra.yaml"
     storage = Path(data or STORAGE).resolve()
@@ -184,7 +191,7 @@ def run_node(address: str | None, data: Path | None) -> None:
     except OSError as error:
         fail(f"{storage}: {error.strerror}; name another folder with --data")
     if address is not None or data is not None:
-        text = elsewhere(configuration.read_text(), address, storage)
+        text = elsewhere(configuration.read_text(), address, storage, seeds)
         configuration = storage / "cassandra.yaml"
         configuration.write_text(text)
     options = shlex.split(os.environ.get(OPTIONS, ""))
@@ -229,9 +236,9 @@ def await_turn(storage: Path) -> None:
                 time.sleep(1)
 
 
-def elsewhere(text: str, address: str | None, storage: Path) -> str:
-    """The configuration with another address, which is its own seed, and another folder."""
+def elsewhere(text: str, address: str | None, storage: Path, seeds: str | None = None) -> str:
+    """The configuration with another folder and another address, its own seed unless told."""
     if address is not None:
         text = re.sub(r"\b(listen|rpc)_interface: .*", rf"\1_address: {address}", text)
-        text = re.sub(r"seeds: .*", f"seeds: {address}", text)
+        text = re.sub(r"seeds: .*", f"seeds: {seeds or address}", text)
     return text.replace(STORAGE, str(storage))

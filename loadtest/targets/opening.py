@@ -24,6 +24,10 @@ def open_target(plan: Plan, directory: Path) -> Iterator[Target]:
             from loadtest.targets.cluster import ClusterTarget  # only who has one needs its clients
 
             yield ClusterTarget(plan.target)
+        case "kubernetes":
+            from loadtest.targets.kubernetes import KubernetesTarget
+
+            yield KubernetesTarget()
         case url:
             check_store(plan.store)
             yield UrlTarget(url, plan.store)

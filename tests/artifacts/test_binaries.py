@@ -306,12 +306,19 @@ def test_a_build_that_calls_itself_another_version_is_refused(
     assert left(binaries) == []
 
 
+def recipe_of(binary: Binary) -> Recipe:
+    assert binary.recipe is not None
+    return binary.recipe
+
+
 @needs_go
 def test_a_build_that_fails_shows_what_go_said(
     make: Make, binaries: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     binary = make(f"{NOWHERE}/hello")
-    (binary.recipe.sources / "main.go").write_text("package main\n\nfunc main() { missing() }\n")
+    (recipe_of(binary).sources / "main.go").write_text(
+        "package main\n\nfunc main() { missing() }\n"
+    )
     with pytest.raises(SystemExit):
         provide(binary, HERE)
     said = capsys.readouterr().err
@@ -340,7 +347,7 @@ def test_a_build_that_is_ended_leaves_no_compiler_and_nothing_in_the_way(
     )
     environment = {**os.environ, "GOFLAGS": f"-toolexec={tool}", "GOCACHE": str(tmp_path / "go")}
     environment["PYTHONPATH"] = str(ROOT)
-    command = [sys.executable, "-c", program, str(binary.recipe.sources)]
+    command = [sys.executable, "-c", program, str(recipe_of(binary).sources)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as building:
         wait_for(started.exists, "a tool of Go's", 60)
         building.send_signal(number)
@@ -352,7 +359,7 @@ def test_a_build_that_is_ended_leaves_no_compiler_and_nothing_in_the_way(
 
 
 def test_what_needs_c_is_not_built_for_another_architecture(make: Make, tmp_path: Path) -> None:
-    recipe = make(f"{NOWHERE}/hello", cgo=True).recipe
+    recipe = recipe_of(make(f"{NOWHERE}/hello", cgo=True))
     with pytest.raises(FetchError, match="take the official release"):
         build(recipe, FOREIGN, tmp_path / "hello")
 
@@ -362,7 +369,7 @@ def test_without_a_c_compiler_it_says_what_to_install(
 ) -> None:
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", "")
-    recipe = make(f"{NOWHERE}/hello", cgo=True).recipe
+    recipe = recipe_of(make(f"{NOWHERE}/hello", cgo=True))
     with pytest.raises(FetchError, match="apt-get install gcc libc6-dev"):
         build(recipe, HERE, tmp_path / "hello")
 

@@ -4,12 +4,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from harness.cluster import DOORS, STORE, Cluster
 from harness.generator import Generator
 from harness.verification import Bounds, judged, of_its_runs, settled_counts
 from webhook.store.audit import stored_ids
+
+
+class Loaded(Protocol):
+    """A cluster that takes events."""
+
+    @property
+    def doors(self) -> list[str]: ...
+
+    @property
+    def store(self) -> str: ...
+
+    def everywhere(self) -> list[str]: ...
+
 
 PHASE = 1000  # events acknowledged before, during and after each change, at least
 LOAD = ("--keep-alive", "--rate", "300")
@@ -36,9 +48,9 @@ class Load:
 
 
 @contextmanager
-def load(cluster: Cluster, ledger: Path, bounds: Bounds, *options: str) -> Iterator[Load]:
+def load(cluster: Loaded, ledger: Path, bounds: Bounds, *options: str) -> Iterator[Load]:
     """A generator with `options`; after the block, the verdict and every count hold."""
-    with Generator(DOORS, ledger, *LOAD, *options) as generator:
+    with Generator(cluster.doors, ledger, *LOAD, *options) as generator:
         running = Load(generator)
         running.acknowledge()
         yield running
@@ -46,5 +58,5 @@ def load(cluster: Cluster, ledger: Path, bounds: Bounds, *options: str) -> Itera
         running.code = generator.process.returncode
         outcomes = generator.outcomes()
     print(running.summary)  # shown if it fails
-    settled_counts(cluster.everywhere(), STORE)
-    running.verdict = judged(outcomes, of_its_runs(outcomes, stored_ids(STORE)), bounds)
+    settled_counts(cluster.everywhere(), cluster.store)
+    running.verdict = judged(outcomes, of_its_runs(outcomes, stored_ids(cluster.store)), bounds)

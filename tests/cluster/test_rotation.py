@@ -2,7 +2,9 @@
 
 import re
 import subprocess
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cluster.access.secrets import GIVEN, Secrets
 from cluster.health import consul_at
@@ -22,16 +24,25 @@ def served(node: Node, agent: str) -> str:
     """The certificate by which the agent takes connections now, in PEM."""
     code = (
         "import socket, ssl, sys\n"
-        "s = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)\n"
+        "s = socket.create_connection((sys.argv[4], int(sys.argv[1])), 5)\n"
         "s.sendall(bytes([int(sys.argv[2])]))\n"
         "c = ssl._create_unverified_context()\n"
         "c.load_cert_chain(sys.argv[3] + '/agent.pem', sys.argv[3] + '/agent-key.pem')\n"
         "print(ssl.DER_cert_to_PEM_cert(c.wrap_socket(s).getpeercert(True)))\n"
     )
     folder = f"/var/lib/teracompra/access/{agent}"
-    command = inside(node, "python3", "-c", code, str(PORTS[agent]), str(RPC_TLS[agent][0]), folder)
+    words = (str(PORTS[agent]), str(RPC_TLS[agent][0]), folder, node.address)
+    command = inside(node, "python3", "-c", code, *words)
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return "".join(done.stdout.split())
+
+
+def shows(node: Node, agent: str, certificate: str) -> bool:
+    return served(node, agent) == certificate
+
+
+def nomads_keys(client: Any) -> set[str]:
+    return set(client.agent.request("keyring", "list", method="get").json()["Keys"])
 
 
 def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Path) -> None:
@@ -50,7 +61,7 @@ def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Pat
             new = "".join((GIVEN / agent / "agent.pem").read_text().split())
             for node in NODES:
                 wait_for(
-                    lambda node=node, agent=agent, new=new: served(node, agent) == new,
+                    partial(shows, node, agent, new),
                     f"the new certificate of {agent} on {node.name}",
                     20,
                     0.5,
@@ -68,10 +79,7 @@ def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Pat
                     f"{client.http.base_uri}/v1/operator/keyring?local-only=true", headers=headers
                 ).json()
             assert {key for ring in rings for key in ring["Keys"]} == {after.consul_gossip}
-        keys = cluster.ask(
-            lambda c: c.agent.request("keyring", "list", method="get").json()["Keys"]
-        )
-        assert set(keys) == {after.nomad_gossip}
+        assert cluster.ask(nomads_keys) == {after.nomad_gossip}
         running.acknowledge(300)
         # 3.
         for part in ("consul", "nomad"):

@@ -9,6 +9,7 @@ from commands.lint import (
     having,
     is_dockerfile,
     is_hcl,
+    is_kustomization,
     is_rules,
     is_shell,
     is_test_of_rules,
@@ -23,6 +24,7 @@ def test_each_kind_of_file_is_found() -> None:
     assert {"webhook/Dockerfile", "tgibf/Dockerfile"} <= set(having(files, is_dockerfile))
     assert {"nomad/webhook.nomad", "consul/consul.hcl"} <= set(having(files, is_hcl))
     assert "compose.yaml" in having(files, is_yaml)
+    assert "kubernetes/base/kustomization.yaml" in having(files, is_kustomization)
     assert "prometheus/rules/alerts.yml" in having(files, is_rules)
     assert "prometheus/tests/alerts.yml" in having(files, is_test_of_rules)
     assert not any(".venv" in path.parts for path in files)
