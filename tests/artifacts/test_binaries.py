@@ -316,9 +316,8 @@ def test_a_build_that_fails_shows_what_go_said(
     make: Make, binaries: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     binary = make(f"{NOWHERE}/hello")
-    (recipe_of(binary).sources / "main.go").write_text(
-        "package main\n\nfunc main() { missing() }\n"
-    )
+    source = recipe_of(binary).sources / "main.go"
+    source.write_text("package main\n\nfunc main() { missing() }\n")
     with pytest.raises(SystemExit):
         provide(binary, HERE)
     said = capsys.readouterr().err
