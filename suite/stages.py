@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+NODE_SERVERS = ("nomad", "consul", "fabio", "nomad-autoscaler", "prometheus")
 NODE_COMMANDS = {
     "ip": "iproute2",
     "java": "openjdk-17-jre-headless",
@@ -132,7 +133,7 @@ STAGES = (
         seconds=1620,
         words=frozenset({"cluster", "running_cluster"}),
         commands={**NODE_COMMANDS, "chromium": "chromium", "gcc": "gcc", "nft": "nftables"},
-        servers=("nomad", "consul", "fabio", "cassandra"),
+        servers=(*NODE_SERVERS, "cassandra"),
         root=True,
     ),
     Stage(
@@ -175,7 +176,7 @@ STAGES = (
             "vagrant": "vagrant-libvirt",
             "virsh": "libvirt-clients",
         },
-        servers=("nomad", "consul", "fabio", "cassandra"),
+        servers=(*NODE_SERVERS, "cassandra"),
         root=True,
         alone=True,
     ),

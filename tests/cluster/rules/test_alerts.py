@@ -26,7 +26,7 @@ def test_each_has_a_line_in_the_runbook_and_a_test(alert: str) -> None:
 
 def test_room_is_reckoned_by_the_job_s_memory() -> None:
     (memory,) = re.findall(r"^ +memory += (\d+)", JOB, re.MULTILINE)
-    assert f"/ {memory}))" in RULES["webhook"]
+    assert len(re.findall(rf"/ {memory}\)", RULES["webhook"])) == 2
 
 
 def test_the_limit_is_the_job_s() -> None:
