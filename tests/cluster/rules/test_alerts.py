@@ -24,11 +24,6 @@ def test_each_has_a_line_in_the_runbook_and_a_test(alert: str) -> None:
     assert alert == "AlertsWork" or f"alertname: {alert}, exp_alerts: []" in tests
 
 
-def test_room_is_reckoned_by_the_job_s_memory() -> None:
-    (memory,) = re.findall(r"^ +memory += (\d+)", JOB, re.MULTILINE)
-    assert len(re.findall(rf"/ {memory}\)", RULES["webhook"])) == 2
-
-
 def test_the_limit_is_the_job_s() -> None:
     (most,) = re.findall(r"^ +max += (\d+)", JOB, re.MULTILINE)
     assert f"webhook:wanted_uncapped > {most})" in RULES["alerts"]

@@ -45,14 +45,6 @@ def test_the_rule_s_room_is_for_what_a_webhook_has_to_itself(what: str) -> None:
     assert {*map(int, each)} == {given("webhook", what)}
 
 
-def test_the_alert_s_limit_is_the_job_s() -> None:
-    (most,) = re.findall(
-        r"webhook:wanted_uncapped > (\d+)", (ROOT / "prometheus/rules/alerts.yml").read_text()
-    )
-    scaling = block(job("webhook"), "group", "webhook")["scaling"][0]
-    assert int(most) == scaling["max"]
-
-
 def test_the_query_is_a_recorded_rule() -> None:
     policy = block(job("webhook"), "group", "webhook")["scaling"][0]["policy"][0]
     query = block(policy, "check", "wanted")["query"].strip('"')
