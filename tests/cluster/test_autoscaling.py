@@ -198,6 +198,7 @@ def stub(sized: Cluster) -> Iterator[Stub]:
 def at_3(sized: Cluster, stub: Stub) -> Cluster:
     """Three allocations, as many as are wanted."""
     stub.values = ["3"]
+    wait_for(evaluates, "evaluations", ANEW_SECONDS, 0.5)
     follows(sized, 3, DOWN_SECONDS)
     return sized
 
@@ -296,8 +297,7 @@ def test_an_autoscaler_that_lost_its_policies_is_started_anew(
 
 
 def test_a_person_s_count_is_undone(at_3: Cluster, stub: Stub) -> None:
-    at_3.nomad("job", "scale", "-detach", "webhook", "2")
-    follows(at_3, 2)
+    at_3.scale(2)
     follows(at_3, 3)
     shown = at_3.command("status").stdout
     assert "webhook: wanted 3, desired 3, running 3, room " in shown
