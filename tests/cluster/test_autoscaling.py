@@ -297,7 +297,10 @@ def test_an_autoscaler_that_lost_its_policies_is_started_anew(
 
 
 def test_a_person_s_count_is_undone(at_3: Cluster, stub: Stub) -> None:
-    at_3.scale(2)
+    scale = ("job", "scale", "-detach", "webhook", "2")
+    # Refused as long as a deployment goes on.
+    wait_for(lambda: not at_3.nomad(*scale, code=None).returncode, "the change", ANEW_SECONDS, 0.5)
+    follows(at_3, 2)
     follows(at_3, 3)
     shown = at_3.command("status").stdout
     assert "webhook: wanted 3, desired 3, running 3, room " in shown
