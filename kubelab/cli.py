@@ -49,9 +49,9 @@ def main() -> int:
     verbs.add_parser("down", help="end everything, and remove it, data included")
     verbs.add_parser("status", help="show what runs where; exit code 0 if it is well")
     release = verbs.add_parser(
-        "release", help="make images of this checkout, and roll the webhook to them"
+        "release", help="make an image of this checkout, and roll the webhook to it"
     )
-    release.add_argument("version", help="the images' tag, such as 0.2.0")
+    release.add_argument("version", help="the image's tag, such as 0.2.0")
     for verb, meaning in (
         ("kill", "end everything on a node at once and silently, as a power cut does"),
         ("start", "start a node that was killed; it has its data"),

@@ -39,8 +39,8 @@ def write_all() -> tuple[Path, str]:
 
 
 def write_release(tag: str) -> tuple[Path, str]:
-    """An archive of the product's images under another tag."""
-    return _write("release", product(tag))
+    """An archive of the receiver's image under another tag."""
+    return _write("release", [webhook(tag)])
 
 
 def _write(name: str, images: Sequence[Image]) -> tuple[Path, str]:
@@ -77,19 +77,25 @@ def addons() -> list[Image]:
 def product(tag: str) -> list[Image]:
     """The receiver, the load generator, and a node of the ring, as of this checkout."""
     base = layers.debian_python()
-    webhook = layers.wheels("webhook")
+    driver = layers.wheels("webhook")
     return [
-        _python("webhook", tag, [base, webhook, _code("webhook", "webhook")]),
+        webhook(tag),
         _python("tgibf", tag, [base, layers.wheels("tgibf"), _code("tgibf", "tgibf")]),
         Image(
             f"docker.io/teracompra/cassandra:{tag}",
-            [base, layers.java(), layers.cassandra_jars(), webhook, _code("cassandra", *RING)],
+            [base, layers.java(), layers.cassandra_jars(), driver, _code("cassandra", *RING)],
             ["python3", "scripts/cassandra"],
             USER,
             "/app",
             {**ENVIRONMENT, "XDG_CACHE_HOME": "/cache"},
         ),
     ]
+
+
+def webhook(tag: str) -> Image:
+    """The receiver, as of this checkout."""
+    its_layers = [layers.debian_python(), layers.wheels("webhook"), _code("webhook", "webhook")]
+    return _python("webhook", tag, its_layers)
 
 
 def _python(name: str, tag: str, its_layers: Sequence[Layer]) -> Image:

@@ -160,7 +160,7 @@ def await_product(seconds: float = RING_SECONDS) -> None:
 
 
 def release(tag: str) -> None:
-    """Make images of this checkout, put them on all nodes, and roll the webhook to them.
+    """Make an image of this checkout, put it on all nodes, and roll the webhook to it.
 
     A release that can't start is taken back. Raises LabError.
     """
