@@ -85,6 +85,10 @@ def consul(secrets: Secrets) -> Mapping[str, Any]:
     """Consul's own settings of a closed cluster."""
     return {
         "encrypt": secrets.consul_gossip,
+        # A server that has started a moment ago does not know its ACLs yet. A query that waits is
+        # then an error, but a stream begins as who may see nothing, and stays it: a node's routes
+        # were gone for good after its Consul's restart (seen with 1.21.0).
+        "use_streaming_backend": False,
         # Beside the node's own, whom consul.hcl names: who changes something has a token.
         "http_config": {"allow_write_http_from": [NETWORK]},
         "acl": {
