@@ -130,7 +130,7 @@ STAGES = (
     Stage(
         "cluster",
         "three nodes with Consul, Nomad, Fabio and Cassandra, and their faults",
-        seconds=1620,
+        seconds=2040,
         words=frozenset({"cluster", "running_cluster"}),
         commands={**NODE_COMMANDS, "chromium": "chromium", "gcc": "gcc", "nft": "nftables"},
         servers=(*NODE_SERVERS, "cassandra"),
@@ -211,6 +211,8 @@ class Suite:
     """With which other supported Pythons that are here the quick tests are run again."""
 
 
+AT_LENGTH = ("tests/cluster/test_scaling.py", "tests/cluster/test_autoscaling.py")
+
 SUITES = {
     "all": Suite(
         "everything, each kind of fault once (the default)",
@@ -228,7 +230,7 @@ SUITES = {
         "the faults at length: 20 kills of a receiver, each fault of a ring 5 times, each way to "
         "hurt a node in each role, 20 scalings and 10 releases on a busy machine",
         ("receiver", "ring", "cluster"),
-        ("tests/faults", "tests/cluster/test_scaling.py", "--long"),
+        ("tests/faults", *AT_LENGTH, "--long"),
     ),
     "vagrant": Suite("the stage machines: more than an hour", ("machines",), ("tests/vagrant",)),
 } | {stage.name: Suite(stage.title, (stage.name,)) for stage in STAGES if stage.name != "machines"}

@@ -49,6 +49,18 @@ HELD = {
 }
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "answer" in metafunc.fixturenames:
+        long = metafunc.config.getoption("--long")
+        metafunc.parametrize("answer", HELD if long else ["infinite"])
+
+
+@pytest.fixture
+def at_length(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("--long"):
+        pytest.skip("takes long: scripts/test faults")
+
+
 class Stub:
     """Answers every query with `values`, on this machine's own address among the nodes."""
 
@@ -255,7 +267,6 @@ def test_it_follows_a_step_up_and_down_and_prometheus_killed_holds_it(
     )
 
 
-@pytest.mark.parametrize("answer", HELD)
 def test_what_is_no_number_changes_nothing(at_3: Cluster, stub: Stub, answer: str) -> None:
     stub.values = HELD[answer]
     with Lowest(at_3) as lowest:
@@ -284,6 +295,7 @@ def test_a_killed_autoscaler_is_started_anew(at_3: Cluster, stub: Stub, say: Say
     assert lowest.count == 3
 
 
+@pytest.mark.usefixtures("at_length")
 def test_an_autoscaler_that_lost_its_policies_is_started_anew(
     at_3: Cluster, stub: Stub, say: Say
 ) -> None:
@@ -308,6 +320,7 @@ def test_a_person_s_count_is_undone(at_3: Cluster, stub: Stub) -> None:
     assert stub.asked
 
 
+@pytest.mark.usefixtures("at_length")
 def test_more_than_fits_locks_nothing(sized: Cluster, fits: int, stub: Stub, say: Say) -> None:
     """The autoscaler goes by what runs, so a wish stays until something else is wanted.
 
