@@ -9,6 +9,7 @@ from kubelab.layout import NAMESPACE
 WEBHOOK, CASSANDRA = "webhook", "cassandra"
 HTTP_PORT = 8080
 KEYSPACE = "teracompra"
+ANSWER_SECONDS = 120.0  # on a busy machine kubectl alone takes some to start
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Pod:
         return f"http://{self.address}:{HTTP_PORT}"
 
 
-def pods(app: str, seconds: float = 30) -> list[Pod]:
+def pods(app: str, seconds: float = ANSWER_SECONDS) -> list[Pod]:
     """The pods of a part. Raises LabError."""
     said = kubectl.must(
         *("--namespace", NAMESPACE, "get", "pods", f"--selector=app={app}", "--output=json"),
@@ -60,7 +61,7 @@ def store() -> str:
     return f"cassandra://{','.join(addresses)}/{KEYSPACE}"
 
 
-def wanted(seconds: float = 30) -> int:
+def wanted(seconds: float = ANSWER_SECONDS) -> int:
     """How many receivers there are to be. Raises LabError."""
     said = kubectl.must(
         *("--namespace", NAMESPACE, "get", f"deployment/{WEBHOOK}", "--output=json"),

@@ -186,8 +186,8 @@ def show_status() -> int:
     dead = [node.name for node in all_nodes() if not nodes.running(node)]
     if dead:
         print(f"not running: {', '.join(dead)}")
-    print(kubectl.must("get", "nodes", "--output=wide", seconds=30))
-    print(kubectl.must("-n", NAMESPACE, "get", "deploy,sts,job,hpa,pod", "-o", "wide", seconds=30))
+    print(kubectl.must("get", "nodes", "--output=wide", seconds=120))
+    print(kubectl.must("-n", NAMESPACE, "get", "deploy,sts,job,hpa,pod", "-o", "wide", seconds=120))
     done = kubectl.run(
         "-n",
         NAMESPACE,
