@@ -10,9 +10,6 @@ from typing import Any
 
 import requests
 
-from cluster.access.certificates import days_left
-from cluster.access.secrets import GIVEN, Secrets
-from cluster.access.settings import AGENTS
 from cluster.autoscaling.view import Autoscaler, autoscaler_at
 from cluster.copies import Copies, copies_at
 from cluster.deployments import Deployment, latest
@@ -57,7 +54,7 @@ class Facts:
     autoscaler: Autoscaler | None = None
     """What the autoscaler says, if one runs."""
     days_left: float = inf
-    """Until the first certificate of an agent ends."""
+    """Until the first certificate of an agent ends; `scripts/cluster status` looks."""
     drained: dict[str, str] = field(default_factory=dict)
     """The nodes that take no allocations, and why."""
 
@@ -77,8 +74,6 @@ def gather(running: Iterable[str]) -> Facts:
         facts.copies = {
             n.name: one for n, one in zip(nodes, copies, strict=True) if one is not None
         }
-    if Secrets.read() is not None:
-        facts.days_left = min(days_left(GIVEN / name, time.time()) for name in AGENTS)
     return facts
 
 

@@ -25,6 +25,7 @@ from cluster.layout import (
     Node,
 )
 from cluster.nodes.namespaces import KIT
+from tools.children import child
 from tools.root import ROOT
 from tools.say import say
 
@@ -58,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
     *options, name = arguments
     if KEEP not in options and not any("count=" in option for option in options):
         options.append(KEEP)
-    with subprocess.Popen(**_run_job(name, options)) as process:
+    with child(**_run_job(name, options)) as process:
         while True:  # it shows the deployment until that ends
             try:
                 return process.wait(LOOK_SECONDS)

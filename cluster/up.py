@@ -10,8 +10,9 @@ from urllib.request import urlopen
 
 from cluster import jobs
 from cluster.access import settings
+from cluster.access.certificates import days_left
 from cluster.access.grants import grant
-from cluster.access.secrets import KEPT, Secrets
+from cluster.access.secrets import GIVEN, KEPT, Secrets
 from cluster.display import Display, lines
 from cluster.findings import Facts, findings, gather, urgent
 from cluster.health import Health, look
@@ -53,9 +54,7 @@ def up(*, closed: bool | None = None, autoscaling: bool = True) -> None:
     say("putting together what nodes need")
     fill(KIT, platform.machine(), jobs.node_python())
     runs = bool(running_nodes())
-    is_closed = settings.choose(KEPT, wanted=closed, runs=runs)
-    if not is_closed:
-        say("OPEN: whoever reaches the nodes' network may run programs on them, and change all")
+    settings.choose(KEPT, wanted=closed, runs=runs)
     display = Display()
     say(f"starting {', '.join(node.name for node in NODES)}")
     for node in NODES:
@@ -173,6 +172,8 @@ def show_status() -> int:
     for one in sorted(health.services.get(WEBHOOK, []), key=lambda one: one.address):
         print(f"webhook at {one.address} on {one.node}: {'ok' if one.passing else 'not ready'}")
     facts = gather(running_now)
+    if Secrets.read() is not None:
+        facts.days_left = min(days_left(GIVEN / name, time.time()) for name in settings.AGENTS)
     if facts.room is not None:
         print(sizing(facts))
     wrong = findings(health, facts, running_now)

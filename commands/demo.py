@@ -15,10 +15,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tools.children import child
-from tools.entry import INTERRUPTED, enter, stops_put_off
+from tools.entry import INTERRUPTED, enter
 from tools.network import free_port
 from tools.root import ROOT
 from tools.say import fail, say
+from tools.stops import stops_put_off
 
 TERMINATED = {-signal.SIGTERM, 128 + signal.SIGTERM}
 LONGEST_SECONDS = 1700  # within the window of 1,800 s, so that the count still holds every event

@@ -208,7 +208,11 @@ class Cluster:
 
 
 def run(
-    command: Sequence[str], *, code: int | None = 0, typed: str | None = None
+    command: Sequence[str],
+    *,
+    code: int | None = 0,
+    typed: str | None = None,
+    seconds: float = COMMAND_SECONDS,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in the repository to its end; it must exit with `code`, unless that is None."""
     done = subprocess.run(
@@ -217,7 +221,7 @@ def run(
         input=typed,
         capture_output=True,
         text=True,
-        timeout=COMMAND_SECONDS,
+        timeout=seconds,
         check=False,
     )
     shown = f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"

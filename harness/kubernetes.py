@@ -12,6 +12,7 @@ There is one set of addresses, so one such cluster per machine. It may run besid
 import subprocess
 from pathlib import Path
 
+from harness.cluster import run
 from harness.processes import in_network, network_of
 from harness.waiting import wait_for
 from kubelab import kubectl, product
@@ -52,17 +53,7 @@ class Lab:
 
     def command(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run scripts/kubernetes to its end; it must exit with `code`."""
-        done = subprocess.run(
-            [str(COMMAND), *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
-        shown = f"{' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
-        assert code is None or done.returncode == code, shown
-        return done
+        return run([str(COMMAND), *arguments], code=code, seconds=COMMAND_SECONDS)
 
     def up(self, count: int) -> str:
         """Start what does not run; what the command said."""

@@ -5,11 +5,11 @@ anywhere.
 """
 
 import json
-import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from cluster.access.secrets import write_private
 from kubelab.layout import API, API_SERVICE, FIRST, LabError, Node
 
 DAYS = "3650"
@@ -86,7 +86,7 @@ def _client(folder: Path, name: str, subject: str) -> None:
         "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": name}}],
         "current-context": "lab",
     }
-    _write(folder / f"{name}.kubeconfig", json.dumps(document, indent=1))
+    write_private(folder / f"{name}.kubeconfig", json.dumps(document, indent=1))
 
 
 def _certificate(
@@ -116,10 +116,3 @@ def _openssl(folder: Path, *arguments: str) -> None:
     )
     if done.returncode:
         raise LabError(f"openssl {arguments[0]}: {done.stderr.strip()}")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that only this user may read."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)

@@ -9,26 +9,18 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from types import FrameType
 from typing import NoReturn
 
-from tools.stops import leave
+from tools.stops import STOPS, leave, on_a_stop, stops_to
 
 INTERRUPTED = 128 + signal.SIGINT
 READER_GONE = 128 + signal.SIGPIPE  # as a shell shows a program that it has ended
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STREAMS = ("stdin", "stdout", "stderr")
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 """What a full disk may say, or a stream that was opened for reading alone."""
-
-
-def _on_a_stop(handler: Callable[[int, FrameType | None], None]) -> None:
-    """Have it called; not for signals that are ignored, as nohup leaves them."""
-    for number in STOPS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
 
 
 def _end_at_once(number: int, _: FrameType | None) -> None:
@@ -50,7 +42,7 @@ def _provide_streams() -> None:
         setattr(sys, STREAMS[number], os.fdopen(number, "w" if number else "r", closefd=False))
 
 
-_on_a_stop(_end_at_once)
+on_a_stop(_end_at_once)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)  # see `enter`
 _provide_streams()
 
@@ -68,33 +60,12 @@ def enter(requirements: str) -> None:
         os.execv(python, [str(python), *sys.orig_argv[1:]])
 
 
-@contextmanager
-def stops_put_off() -> Iterator[None]:
-    """A stop that comes meanwhile is heard at the end: for what can't be ended half begun."""
-    came: list[int] = []
-    with _stops_to(lambda number, _: came.append(number)):
-        yield
-    if came:
-        signal.raise_signal(came[0])
-
-
 def importing() -> AbstractContextManager[None]:
     """A stop that comes meanwhile ends the script at once, as it did until `run_main`.
 
     An exception inside the import of a library in C may crash it.
     """
-    return _stops_to(_end_at_once)
-
-
-@contextmanager
-def _stops_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in STOPS}
-    _on_a_stop(handler)
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+    return stops_to(_end_at_once)
 
 
 def run_main(main: Callable[[], int | None]) -> NoReturn:
@@ -107,7 +78,7 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     code: object
     try:
         try:
-            _on_a_stop(leave)
+            on_a_stop(leave)
             code = main()
         except SystemExit as leaving:
             code = leaving.code
@@ -127,7 +98,7 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
         with suppress(OSError):
             print(f"error: {what} could not be written: {error.strerror}", file=sys.stderr)
         code = 1
-    _on_a_stop(_end_at_once)
+    on_a_stop(_end_at_once)
     try:
         sys.stderr.flush()
     except OSError:  # else it is tried again at the exit, which then has code 120

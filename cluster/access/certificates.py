@@ -67,7 +67,10 @@ def renew(name: str, authority: Path, agent: Path) -> None:
 
 
 def days_left(agent: Path, now: float) -> float:
-    """For how many days from `now` (Unix time) the agent's certificate is valid. Raises OSError."""
+    """For how many days from `now` (Unix time) the agent's certificate is valid.
+
+    Raises ClusterError.
+    """
     shown = _openssl("x509", "-noout", "-enddate", "-in", agent / "agent.pem")
     return (ssl.cert_time_to_seconds(shown.strip().partition("=")[2]) - now) / DAY_SECONDS
 

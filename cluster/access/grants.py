@@ -5,6 +5,7 @@ Each step finds out what is there already, so that it can be cut off anywhere an
 
 import json
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -29,10 +30,12 @@ def grant(secrets: Secrets | None) -> Callable[[], None]:
 
     Nothing is to be done for an open cluster. Raises ClusterError.
     """
-    steps = [] if secrets is None else [grant_consul, grant_nomad]
+    steps: list[Callable[[], bool]] = []
+    if secrets is not None:
+        steps = [partial(grant_consul, secrets), partial(grant_nomad, secrets)]
 
     def try_now() -> None:
-        while secrets is not None and steps and steps[0](secrets):
+        while steps and steps[0]():
             del steps[0]
 
     return try_now

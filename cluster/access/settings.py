@@ -9,6 +9,7 @@ from typing import Any
 from cluster.access.certificates import certify
 from cluster.access.secrets import FILE, ON_NODE, Secrets, write_private
 from cluster.layout import NETWORK, ClusterError
+from tools.say import say
 
 AGENTS = {"consul": "server.dc1.consul", "nomad": "server.global.nomad"}
 """By agent: the name that makes one a server to its peers."""
@@ -34,6 +35,7 @@ def choose(folder: Path, *, wanted: bool | None, runs: bool) -> bool:
         close(folder)
     else:
         open_up(folder)
+        say("OPEN: whoever reaches the nodes' network may run programs on them, and change all")
     return closed
 
 

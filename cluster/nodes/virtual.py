@@ -56,9 +56,7 @@ def choose_access() -> None:
     wanted = {"": None, "0": True, "1": False}.get(word := os.environ.get(OPEN, ""), word)
     if isinstance(wanted, str):
         raise ClusterError(f"{OPEN}={word}: allowed is 1 (open) or 0 (closed)")
-    closed = settings.choose(ACCESS, wanted=wanted, runs=there and wanted is None)
-    if not closed:
-        say("OPEN: whoever reaches the nodes' network may run programs on them, and change all")
+    settings.choose(ACCESS, wanted=wanted, runs=there and wanted is None)
 
 
 def release(version: str) -> None:
