@@ -30,6 +30,7 @@ VERBS = (
     "spread",
     "env",
 )
+JOBS = ", ".join(sorted(path.stem for path in (ROOT / "nomad").glob("*.nomad")))
 TAKEN = "ip link add vboxnet0 type veth && ip address add 192.168.56.1/24 dev vboxnet0"
 
 
@@ -72,8 +73,8 @@ def elsewhere(tmp_path: Path) -> Elsewhere:
         (["kill", "node-4"], "there is no node-4; nodes are node-1, node-2, node-3"),
         (["start", "all"], "there is no all; nodes are"),
         (["start"], "required: node"),
-        (["run"], "which job? There are fabio, tgibf, webhook"),
-        (["run", "webshop"], "there is no job webshop; there are fabio, tgibf, webhook"),
+        (["run"], f"which job? There are {JOBS}"),
+        (["run", "webshop"], f"there is no job webshop; there are {JOBS}"),
         (["run", "webhook"], "no node's Nomad answers; scripts/cluster up"),
         (["scale", "5"], "no Nomad that answers has the job webhook; scripts/cluster up"),
         (["scale", "more"], "invalid int value: 'more'"),
