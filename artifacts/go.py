@@ -156,9 +156,14 @@ def _from_cache() -> Go:
     return Go(home / "bin" / "go", VERSION, cached=True)
 
 
+def toolchain(arch: str, version: str = VERSION) -> str:
+    """The version of the module golang.org/toolchain that is the official Go for `arch`."""
+    return f"v0.0.1-go{version}.linux-{arch}"
+
+
 def fetch_toolchain(folder: Path, version: str, arch: str, checksum: str) -> None:
     """Put an official toolchain into `folder`, from the Go module proxy. Raises FetchError."""
-    name = f"v0.0.1-go{version}.linux-{arch}"
+    name = toolchain(arch, version)
     url = f"{proxy()}/golang.org/toolchain/@v/{name}.zip"
     archive = folder / "toolchain.zip"
     say(f"fetching {url} (70 MB)")

@@ -99,7 +99,10 @@ def _stages(suites: Sequence[Suite], plan: Plan, arguments: Sequence[str]) -> li
     if not any(which) or _names_files(arguments):
         return stages
     pythons = [*other_pythons().items()]  # the newest comes last
-    repeated = [on_other_python(*one) for one in (pythons if EVERY in which else pythons[-1:])]
+    if EVERY in which:
+        repeated = [on_other_python(*one) for one in pythons]
+    else:
+        repeated = [on_other_python(*one, repeats=("unit",)) for one in pythons[-1:]]
     repeated = [one for one in repeated if all(plan.tests.get(name) for name in one.tests)]
     return sorted([*stages, *repeated], key=lambda stage: bool(stage.servers))
 

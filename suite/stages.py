@@ -186,17 +186,17 @@ REPEATED = ("unit", "receiver")
 NEWEST, EVERY = "newest", "every"
 
 
-def on_other_python(version: str, interpreter: str) -> Stage:
-    """The stage that runs the quick tests again with another Python, such as 3.12."""
-    repeated = [BY_NAME[name] for name in REPEATED]
+def on_other_python(version: str, interpreter: str, repeats: tuple[str, ...] = REPEATED) -> Stage:
+    """The stage that runs those of the stages `repeats` again with another Python, such as 3.12."""
+    repeated = [BY_NAME[name] for name in repeats]
     return Stage(
         f"python{version}",
-        f"{' and '.join(REPEATED)} again, with Python {version}",
+        f"{' and '.join(repeats)} again, with Python {version}",
         seconds=40 + sum(stage.seconds for stage in repeated),
         commands={name: package for stage in repeated for name, package in stage.commands.items()},
         python=version,
         interpreter=interpreter,
-        repeats=REPEATED,
+        repeats=repeats,
     )
 
 
@@ -208,7 +208,8 @@ class Suite:
     stages: tuple[str, ...]
     arguments: tuple[str, ...] = ()
     other_pythons: str = ""
-    """With which other supported Pythons that are here the quick tests are run again."""
+    """With which other supported Pythons that are here tests are run again: `NEWEST` repeats what
+    needs no receiver, `EVERY` all that needs no server."""
 
 
 AT_LENGTH = ("tests/cluster/test_scaling.py", "tests/cluster/test_autoscaling.py")
