@@ -174,7 +174,7 @@ def test_a_run_that_is_ended_leaves_nothing_behind(
     checkout.add("tools", WAITS)
     mark = f"600.{secrets.randbelow(10**6):06}"
     environment = {**os.environ, "MARK": mark}
-    command = [checkout.root / "scripts" / "test"]
+    command = [checkout.root / "scripts" / "test", "unit"]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
     ) as run:
@@ -226,7 +226,7 @@ def test_without_root_it_runs_what_it_can_and_says_what_is_left_out(checkout: Ch
         pytest.skip(f"no user namespace can be made here: {tried.stderr.decode().strip()}")
     checkout.add("tools", PASSES)
     checkout.add("docker", "import pytest\n@pytest.mark.docker\n" + PASSES)
-    ended = checkout.test(prefix=("unshare", "--user"))  # as a user of no name
+    ended = checkout.test("unit", "docker", prefix=("unshare", "--user"))  # as a user of no name
     assert ended.returncode == 0, ended.stderr
     assert re.search(r"^ +1  docker: needs root", ended.stdout, re.MULTILINE)
     assert "installing" not in ended.stderr
