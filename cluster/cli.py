@@ -93,7 +93,7 @@ def main() -> int:
     replace.add_argument("node", help="such as node-1")
     rotate = verbs.add_parser("rotate", help="give a closed cluster that runs other secrets")
     rotate.add_argument(
-        "what", choices=["certificates", "gossip"], help="of Consul's and Nomad's agents"
+        "what", choices=["certificates", "gossip", "tokens"], help="of Consul and Nomad"
     )
     verbs.add_parser("spread", help="move allocations of the webhook until they are spread evenly")
     verbs.add_parser(
@@ -155,6 +155,7 @@ def act(arguments: argparse.Namespace) -> int:
     rotate = {
         "certificates": rotation.rotate_certificates,
         "gossip": rotation.rotate_gossip,
+        "tokens": rotation.rotate_tokens,
     }
     acts: dict[str, Callable[[], int | None]] = {
         "up": start_all,

@@ -5,6 +5,7 @@ Each step finds out what is there already, so that it can be cut off anywhere an
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +14,7 @@ import consul
 import nomad
 from consul.callback import CB
 
-from cluster.access.secrets import GIVEN, Secrets, write_private
+from cluster.access.secrets import GIVEN, Secrets, new_token, write_private
 from cluster.health import ask, ask_nomad, consul_at
 from cluster.layout import AUTOSCALER, ClusterError
 from tools.root import ROOT
@@ -21,7 +22,11 @@ from tools.root import ROOT
 ANONYMOUS = "anonymous"
 CONSULS_ANONYMOUS = "00000000-0000-0000-0000-000000000002"
 """https://developer.hashicorp.com/consul/docs/secure/acl/token"""
-OPERATOR = "operator"
+CONSULS_MANAGEMENT = "00000000-0000-0000-0000-000000000001"
+"""Its policy: https://developer.hashicorp.com/consul/docs/secure/acl/policy"""
+AGENT, OPERATOR, MANAGER = "agent", "operator", "manager"
+FIRST_MANAGERS = ("Initial Management Token", "Bootstrap Token")
+"""What Consul and Nomad call the managers that they began with."""
 ALREADY = "bootstrap already done"
 
 
@@ -44,7 +49,7 @@ def grant(secrets: Secrets | None) -> Callable[[], None]:
 def grant_consul(secrets: Secrets) -> bool:
     """Whether Consul has all rules and tokens now; not while it has no leader."""
     tokens = {
-        "agent": secrets.consul_agent,
+        AGENT: secrets.consul_agent,
         "nomad": secrets.consul_nomad,
         OPERATOR: secrets.consul_operator,
     }
@@ -87,6 +92,69 @@ def _known(client: Any, secret: str) -> bool:
     except consul.ACLPermissionDenied:
         return False
     return True
+
+
+def other_tokens(before: Secrets) -> Secrets:
+    """Make tokens for everybody but Nomad's services; those of `before` hold as well.
+
+    Raises ClusterError.
+    """
+
+    def consuls(node: Any) -> bool:
+        with consul_at(node) as client:
+            everything = [{"ID": CONSULS_MANAGEMENT}]
+            token = {"Description": MANAGER, "Policies": everything, "SecretID": manager}
+            _put(client, before, "token", token)
+        return True
+
+    def nomads(client: Any) -> str:
+        made = client.acl.create_token({"Name": MANAGER, "Type": "management", "Global": False})
+        return str(made["SecretID"])
+
+    manager = new_token()
+    if not ask(consuls) or (nomads_manager := ask_nomad(nomads)) is None:
+        raise ClusterError("no agent that answers makes tokens; scripts/cluster status")
+    new = replace(
+        before,
+        consul_manager=manager,
+        consul_agent=new_token(),
+        consul_operator=new_token(),
+        nomad_manager=nomads_manager,
+    )
+    if not grant_consul(new):
+        raise ClusterError("Consul has no leader; do it again")
+    return new
+
+
+def end_other_tokens(secrets: Secrets) -> None:
+    """End the cluster's own tokens that are not among `secrets`. Raises ClusterError.
+
+    The operator's of Nomad goes, too: `operator_token` makes the next one.
+    """
+    names = {AGENT, OPERATOR, MANAGER, *FIRST_MANAGERS}
+
+    def consuls(node: Any) -> bool:
+        kept = {secrets.consul_manager, secrets.consul_agent, secrets.consul_operator}
+        path = "/v1/acl/token"
+        with consul_at(node) as client:
+            headers = client.prepare_headers(secrets.consul_manager)
+            for token in client.http.get(CB.json(), f"{path}s", headers=headers):
+                if token["Description"] in names and token["SecretID"] not in kept:
+                    client.http.delete(
+                        CB.boolean(), f"{path}/{token['AccessorID']}", headers=headers
+                    )
+        return True
+
+    def nomads(client: Any) -> bool:
+        ours = client.acl.get_self_token()["AccessorID"]
+        for token in client.acl.get_tokens():
+            if token["Name"] in names and token["AccessorID"] != ours:
+                client.acl.delete_token(token["AccessorID"])
+        return True
+
+    (GIVEN.parent / OPERATOR).unlink(missing_ok=True)
+    if not ask(consuls) or not ask_nomad(nomads):
+        raise ClusterError("no agent that answers ends the old tokens; do it again")
 
 
 def _put(client: Any, secrets: Secrets, path: str, document: object) -> Any:

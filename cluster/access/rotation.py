@@ -13,6 +13,7 @@ from typing import Any
 from consul.callback import CB
 
 from cluster.access.certificates import renew
+from cluster.access.grants import end_other_tokens, other_tokens
 from cluster.access.secrets import KEPT, Secrets, new_key
 from cluster.access.settings import AGENTS, write
 from cluster.health import ask, ask_nomad, consul_at
@@ -50,6 +51,23 @@ def rotate_gossip() -> None:
     write(new, KEPT / "node")
     _both("use", new, before)
     _both("remove", new, before)
+
+
+def rotate_tokens() -> None:
+    """Give everybody other tokens, and end the old ones. Raises ClusterError.
+
+    Nomad keeps its own for Consul: a service goes on with the token that registered it, so that
+    the end of that one would be the end of its health checks.
+    """
+    new = other_tokens(_secrets())
+    say("other tokens for operators, managers and Consul's agents")
+    new.write(KEPT / "node")
+    write(new, KEPT / "node")
+    for node in NODES:
+        if namespaces.running(node.name):
+            _reload(node, "consul")
+    end_other_tokens(new)
+    say('shells that have the old ones: eval "$(scripts/cluster env)"')
 
 
 def _secrets() -> Secrets:

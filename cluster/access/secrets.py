@@ -56,12 +56,12 @@ class Secrets:
         """Random ones."""
         return cls(
             consul_gossip=new_key(),
-            consul_manager=_token(),
-            consul_agent=_token(),
-            consul_nomad=_token(),
-            consul_operator=_token(),
+            consul_manager=new_token(),
+            consul_agent=new_token(),
+            consul_nomad=new_token(),
+            consul_operator=new_token(),
             nomad_gossip=new_key(),
-            nomad_manager=_token(),
+            nomad_manager=new_token(),
         )
 
     @classmethod
@@ -94,5 +94,6 @@ def new_key() -> str:
     return base64.b64encode(secrets.token_bytes(GOSSIP_BYTES)).decode()
 
 
-def _token() -> str:
+def new_token() -> str:
+    """A random token, as Consul and Nomad write theirs."""
     return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))

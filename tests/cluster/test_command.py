@@ -27,6 +27,7 @@ VERBS = (
     "hurt",
     "restart",
     "replace",
+    "rotate",
     "spread",
     "env",
 )

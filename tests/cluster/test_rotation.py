@@ -3,12 +3,16 @@
 import re
 import subprocess
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import requests
+
+from cluster.access.grants import tokens
 from cluster.access.secrets import GIVEN, Secrets
 from cluster.health import consul_at
-from cluster.layout import NODES, Node
+from cluster.layout import CONSUL_PORT, NODES, NOMAD_PORT, Node
 from cluster.nodes.namespaces import inside
 from harness.cluster import Cluster
 from harness.verification import Bounds
@@ -41,6 +45,21 @@ def shows(node: Node, agent: str, certificate: str) -> bool:
     return served(node, agent) == certificate
 
 
+SELF = {
+    "NOMAD_TOKEN": (NOMAD_PORT, "X-Nomad-Token"),
+    "CONSUL_HTTP_TOKEN": (CONSUL_PORT, "X-Consul-Token"),
+}
+
+
+def refuses(node: Node, variable: str, token: str) -> bool:
+    """Whether the node's agent knows nobody of that token."""
+    port, header = SELF[variable]
+    url = f"{node.url(port)}/v1/acl/token/self"
+    answer = requests.get(url, headers={header: token}, timeout=10)
+    assert answer.status_code in {HTTPStatus.OK, HTTPStatus.FORBIDDEN}, answer.text
+    return answer.status_code == HTTPStatus.FORBIDDEN
+
+
 def nomads_keys(client: Any) -> set[str]:
     return set(client.agent.request("keyring", "list", method="get").json()["Keys"])
 
@@ -49,7 +68,8 @@ def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Pat
     """
     1. Other certificates: each agent shows its new one.
     2. Other keys for gossip: all know them, and no other.
-    3. An agent starts again, and finds the others.
+    3. Other tokens: no agent takes the old ones, and each takes the new.
+    4. An agent starts again, and finds the others.
     Result: no event failed, every count is exact.
     """
     secrets = Secrets.read()
@@ -82,6 +102,15 @@ def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Pat
         assert cluster.ask(nomads_keys) == {after.nomad_gossip}
         running.acknowledge(300)
         # 3.
+        old = tokens()
+        cluster.command("rotate", "tokens")
+        for node in NODES:
+            for variable, token in old.items():
+                wait_for(partial(refuses, node, variable, token), f"an end of {variable}", 40, 0.5)
+            for variable, token in tokens().items():
+                assert not refuses(node, variable, token)
+        running.acknowledge(300)
+        # 4.
         for part in ("consul", "nomad"):
             cluster.command("restart", NODES[0].name, part)
         running.acknowledge(300)

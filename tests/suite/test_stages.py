@@ -174,7 +174,7 @@ def test_a_run_that_is_ended_leaves_nothing_behind(
     checkout.add("tools", WAITS)
     mark = f"600.{secrets.randbelow(10**6):06}"
     environment = {**os.environ, "MARK": mark}
-    command = [checkout.root / "scripts" / "test", "unit"]
+    command = [str(checkout.root / "scripts" / "test"), "unit"]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
     ) as run:
