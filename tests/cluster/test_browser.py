@@ -17,7 +17,7 @@ from harness.generator import Generator
 from tests.support.browser import WAIT_MS
 from tools.root import ROOT
 
-expect.set_options(timeout=WAIT_MS)
+expect.set_options(timeout=4 * WAIT_MS)  # these pages are large, and three nodes run beside them
 
 PICTURES = ROOT / "docs" / "images"
 NODE = NODES[0]

@@ -6,8 +6,6 @@ connect, and its clients go to another one; nothing else may happen to a request
 
 from pathlib import Path
 
-import pytest
-
 from cluster.jobs import client_id
 from cluster.layout import NODES, Node
 from cluster.spreading import allocations_by_node
@@ -19,6 +17,7 @@ from tests.support.say import Say
 from webhook.store.audit import stored_ids
 
 NODE = NODES[1]
+PARTS = ("consul", "nomad", "cassandra", "fabio")
 REFUSED = {"connect: refused"}
 
 
@@ -31,7 +30,7 @@ def gather_on(cluster: Cluster, node: Node) -> None:
     try:
         for one in cluster.ask(lambda client: client.job.get_allocations("webhook")):
             if one["NodeName"] != node.name and one["DesiredStatus"] == "run":
-                cluster.nomad("alloc", "stop", one["ID"])
+                cluster.nomad("alloc", "stop", "-detach", one["ID"])
         wait_for(
             lambda: [one.node for one in cluster.passing()] == [node.name] * number,
             f"all allocations on {node.name}",
@@ -52,24 +51,21 @@ def judge(cluster: Cluster, doors: Doors, say: Say, what: str) -> Seen:
     return doors.seen({node.name for node in NODES if node != NODE})
 
 
-@pytest.mark.parametrize("part", ["consul", "nomad", "cassandra", "fabio"])
-def test_a_part_of_a_node_is_restarted(
-    cluster: Cluster, tmp_path: Path, part: str, say: Say
+def test_each_part_of_a_node_is_restarted_and_allocations_are_spread_again(
+    cluster: Cluster, tmp_path: Path, say: Say
 ) -> None:
-    """All allocations are on its node, as they are after other nodes were away."""
+    """All allocations are on its node at first, as they are after other nodes were away."""
     cluster.scale(3)
     gather_on(cluster, NODE)
-    with Doors(tmp_path, keep_alive=False) as doors:
-        doors.mark()
-        cluster.command("restart", NODE.name, part)
-    seen = judge(cluster, doors, say, f"restart of {part}")
-    assert seen.recovered_seconds == 0, seen
-    assert set(doors.errors) <= (REFUSED if part == "fabio" else set()), seen
-
-
-def test_allocations_are_spread_again(cluster: Cluster, tmp_path: Path, say: Say) -> None:
-    cluster.scale(3)
-    gather_on(cluster, NODE)
+    for part in PARTS:
+        (tmp_path / part).mkdir()
+        with Doors(tmp_path / part, keep_alive=False) as doors:
+            doors.mark()
+            cluster.command("restart", NODE.name, part)
+        seen = judge(cluster, doors, say, f"restart of {part}")
+        assert seen.recovered_seconds == 0, (part, seen)
+        assert set(doors.errors) <= (REFUSED if part == "fabio" else set()), (part, seen)
+    assert allocations_by_node()[NODE.name] == 3
     with Doors(tmp_path, keep_alive=False) as doors:
         doors.mark()
         cluster.command("spread")
