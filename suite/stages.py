@@ -212,7 +212,9 @@ class Suite:
     needs no receiver, `EVERY` all that needs no server."""
 
 
-AT_LENGTH = ("tests/cluster/test_scaling.py", "tests/cluster/test_autoscaling.py")
+AT_LENGTH = tuple(
+    f"tests/cluster/test_{subject}.py" for subject in ("autoscaling", "rotation", "scaling")
+)
 
 SUITES = {
     "all": Suite(

@@ -55,12 +55,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("answer", HELD if long else ["infinite"])
 
 
-@pytest.fixture
-def at_length(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--long"):
-        pytest.skip("takes long: scripts/test faults")
-
-
 class Stub:
     """Answers every query with `values`, on this machine's own address among the nodes."""
 

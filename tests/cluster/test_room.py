@@ -114,9 +114,9 @@ def test_a_release_without_room_is_given_up(cluster: Cluster, fits: int) -> None
     assert "no room for its first allocation" in done.stderr
     assert {one.address: one.tags for one in cluster.passing()} == before
     # One fewer makes room.
-    cluster.command("scale", str(fits - 1))
-    for version in (VERSION, tag.removeprefix("version-")):
+    for version, count in ((VERSION, fits - 1), (tag.removeprefix("version-"), 1)):
+        cluster.command("scale", str(count))
         cluster.deploy(version)
-        cluster.await_passing(fits - 1)
-        assert cluster.count() == fits - 1
+        cluster.await_passing(count)
+        assert cluster.count() == count
         assert {one.tags for one in cluster.passing()} == {frozenset([f"version-{version}"])}

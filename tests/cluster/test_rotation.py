@@ -7,6 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from cluster.access.grants import tokens
@@ -118,6 +119,7 @@ def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Pat
     cluster.await_well()
 
 
+@pytest.mark.usefixtures("at_length")
 def test_gossip_keys_stay_while_a_node_is_down(cluster: Cluster) -> None:
     before = Secrets.read()
     cluster.kill(NODES[2])
