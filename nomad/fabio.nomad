@@ -121,9 +121,11 @@ job "fabio" {
           "-registry.custom.path=routes",
           "-registry.custom.pollinterval=500ms",
           "-registry.custom.timeout=10s",
-          # An allocation on a node that died a moment ago: fail soon, the client tries again. Not
-          # within 1 s: only then is a connection's first packet repeated, which a burst may lose.
-          "-proxy.dialtimeout=2s",
+          # A connection's first packet is repeated after 1 s and after 3 s, and on a busy machine the
+          # answer may have to wait for Fabio: a dial that ends too soon is an event that fails. On a
+          # node that died a moment ago it is of no use, but the program beside takes that out of
+          # the routes, and clients have their own limit.
+          "-proxy.dialtimeout=4s",
           # At a stop: nothing new, and this long for what is open. A kept-alive connection is gone by
           # then, with an answer that says so (WEBHOOK_CONNECTION_AGE_SECONDS and its drain).
           "-proxy.shutdownwait=25s",
