@@ -21,6 +21,9 @@ LOGS = Path("/var/log")
 CLOSED = Path("/var/lib/teracompra/access/secrets.json")  # cluster/access/secrets.py
 PATH = "/opt/teracompra/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+GIVEN = ("CASSANDRA_JVM_OPTIONS",)
+"""Variables that services get from who starts the node."""
+
 
 @dataclass
 class Unit:
@@ -76,7 +79,9 @@ class Unit:
             # The most that is allowed, if that is less: containers can't raise it.
             files = min(self.files, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-            environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", **self.environment}
+            given = {name: os.environ[name] for name in GIVEN if name in os.environ}
+            ours = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", **given}
+            environment = {**ours, **self.environment}
             os.execve(self.command[0], self.command, environment)
         except OSError as error:
             print(f"{self.name}: {self.command[0]}: {error.strerror}", file=sys.stderr, flush=True)

@@ -150,12 +150,15 @@ def running_cluster(rings: SharedRings) -> Iterator[Cluster]:
     rings.end()  # it has the same addresses
     cluster = Cluster()
     ours = not cluster.runs
-    try:
-        cluster.up()
-        yield cluster
-    finally:
-        if ours:
-            cluster.down()
+    with pytest.MonkeyPatch.context() as patch:
+        # Nobody measures it: compiled less, its Cassandra is there with half of the CPU time.
+        patch.setenv("CASSANDRA_JVM_OPTIONS", "-XX:TieredStopAtLevel=1")
+        try:
+            cluster.up()
+            yield cluster
+        finally:
+            if ours:
+                cluster.down()
 
 
 @pytest.fixture
