@@ -29,6 +29,7 @@ from tools.children import child, outcome
 from tools.debian import can_install
 from tools.root import ROOT
 from tools.say import say
+from tools.stops import leave, stops_to
 from tools.venv import VENV, other_pythons, provide_venv
 
 INTERRUPTED = 2
@@ -152,15 +153,21 @@ class Tests:
         command += [f"{STAGE_OPTION}={name}" for name in stage.tests]
         if not _names_files(self.arguments):
             command += [file for name in stage.tests for file in plan.files[name]]
-        with child(command, cwd=ROOT, env={**os.environ, "PATH": PATH}) as pytest:
-            try:
+        environment = {**os.environ, "PATH": PATH}
+        stops: list[int] = []
+        # In a group of its own: it hears a stop once, whoever sends it to how many of us.
+        with child(command, cwd=ROOT, env=environment, process_group=0) as pytest:
+
+            def pass_on(number: int, _: object) -> None:
+                if not stops:
+                    say("stopping: what the tests have started is ended first")
+                    pytest.send_signal(signal.SIGINT)
+                stops.append(number)
+
+            with stops_to(pass_on):
                 code = pytest.wait()
-            except KeyboardInterrupt:  # the terminal has told pytest, too
-                code = pytest.wait()
-            except SystemExit:
-                pytest.send_signal(signal.SIGINT)
-                pytest.wait()
-                raise
+        if stops and stops[0] != signal.SIGINT:
+            leave(stops[0])
         return read_results(stage.name, report, time.monotonic() - began), code
 
     def _pytest(self, python: Path) -> list[str]:

@@ -51,6 +51,8 @@ def pytest_configure() -> None:
         if signal.getsignal(number) == signal.SIG_IGN:
             own = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
             signal.signal(number, own)
+    for number in (signal.SIGHUP, signal.SIGTERM):  # what runs is ended, as by Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, INHERITED)
 
 

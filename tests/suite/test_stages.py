@@ -167,10 +167,12 @@ def test_a_run_stops_after_the_first_stage_with_a_failure(checkout: Checkout) ->
     assert whole.stdout.endswith("\n1 passed, 1 failed, 1 skipped\n")
 
 
+@pytest.mark.parametrize("to", ["it", "its group", "both"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_ended_leaves_nothing_behind(
-    checkout: Checkout, number: signal.Signals
+    checkout: Checkout, number: signal.Signals, to: str
 ) -> None:
+    """Whoever tells it: `kill`, a terminal, or `timeout`, which tells it twice."""
     checkout.add("tools", WAITS)
     mark = f"600.{secrets.randbelow(10**6):06}"
     environment = {**os.environ, "MARK": mark}
@@ -179,10 +181,10 @@ def test_a_run_that_is_ended_leaves_nothing_behind(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
     ) as run:
         wait_for(lambda: processes_with(f"sleep {mark}"), "the test's process", 60)
-        if number == signal.SIGINT:
-            os.killpg(run.pid, number)  # as a terminal does
-        else:
+        if to != "its group":
             run.send_signal(number)
+        if to != "it":
+            os.killpg(run.pid, number)
         printed, _ = run.communicate(timeout=60)
     assert run.returncode == {signal.SIGTERM: 128 + number, signal.SIGINT: 2}[number]
     if number == signal.SIGINT:
