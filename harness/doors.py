@@ -57,13 +57,15 @@ class Seen:
 class Doors:
     """Load at the doors of all nodes, from `with` until its end."""
 
-    def __init__(self, folder: Path, *, keep_alive: bool, one_client: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, keep_alive: bool, one_client: bool = False, rate: int = RATE
+    ) -> None:
         doors = {node.name: [node.url(TRAFFIC_PORT)] for node in NODES}
-        self._rate = RATE
+        self._rate = rate
         options = ["--timeout", f"{TIMEOUT_SECONDS}"] + ["--keep-alive"] * keep_alive
         if one_client:
             doors = {ALL_DOORS: [url for urls in doors.values() for url in urls]}
-            self._rate = RATE * len(NODES)
+            self._rate = rate * len(NODES)
             options += ["--failover"]
         self._generators = {
             name: Generator(urls, folder / f"{name}.ledger", "--rate", f"{self._rate}", *options)

@@ -16,7 +16,7 @@ from cluster.layout import NODES, ClusterError
 from cluster.leadership import lead_consul, lead_nomad
 from cluster.spreading import spread
 from harness.cluster import STORE, Cluster
-from harness.doors import Doors, Seen
+from harness.doors import RATE, Doors, Seen
 from harness.verification import Bounds, judged, of_its_runs, settled_counts
 from harness.waiting import wait_for
 from webhook.store.audit import stored_ids
@@ -59,27 +59,33 @@ class Report:
     """Allocations of the nodes that were not hurt, and that were ended all the same."""
 
 
-def run(cluster: Cluster, case: Case, folder: Path, allocations: int = 3) -> Report:
-    """Carry out the case; asserts that nothing is lost, and every count exact."""
+def run(
+    cluster: Cluster, case: Case, folder: Path, allocations: int = 3, rate: int = RATE
+) -> Report:
+    """Carry out the case with `rate` events/s for each door.
+
+    Asserts that nothing is lost, and every count exact.
+    """
     cluster.scale(allocations)
     if case.fault.prepare is not None:
         case.fault.prepare(VICTIM)
         cluster.await_well()
     try:
-        return _hurt(cluster, case, folder)
+        return _hurt(cluster, case, folder, rate)
     finally:
         if case.fault.clean_up is not None:
             case.fault.clean_up(VICTIM)
             cluster.await_well()
 
 
-def _hurt(cluster: Cluster, case: Case, folder: Path) -> Report:
+def _hurt(cluster: Cluster, case: Case, folder: Path, rate: int) -> Report:
     with suppress(ClusterError):  # Nomad may place one where it was
         spread()
     appoint(case.role)
     living = {node.name for node in NODES if node != VICTIM}
     before = allocations_on(cluster, living)
-    with Doors(folder, keep_alive=case.keep_alive, one_client=case.one_client) as doors:
+    clients = Doors(folder, keep_alive=case.keep_alive, one_client=case.one_client, rate=rate)
+    with clients as doors:
         time.sleep(BEFORE_SECONDS)
         doors.mark()
         began = time.monotonic()

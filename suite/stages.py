@@ -213,7 +213,7 @@ class Suite:
 
 
 AT_LENGTH = tuple(
-    f"tests/cluster/test_{subject}.py" for subject in ("autoscaling", "rotation", "scaling")
+    f"tests/cluster/test_{subject}.py" for subject in ("autoscaling", "room", "rotation", "scaling")
 )
 
 SUITES = {

@@ -7,8 +7,8 @@ from tests.support.browser import browser, page, witness
 __all__ = ["browser", "page", "witness"]
 
 
-@pytest.fixture
-def at_length(request: pytest.FixtureRequest) -> None:
+@pytest.fixture(scope="session")
+def at_length(pytestconfig: pytest.Config) -> None:
     """Skips the test where each fault is injected just once."""
-    if not request.config.getoption("--long"):
+    if not pytestconfig.getoption("--long"):
         pytest.skip("takes long: scripts/test faults")

@@ -192,7 +192,7 @@ def sized(running_cluster: Cluster) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def stub(sized: Cluster) -> Iterator[Stub]:
+def stub(at_length: None, sized: Cluster) -> Iterator[Stub]:  # noqa: ARG001
     """In Prometheus' place, once the autoscaler asks there."""
     one = Stub()
     name, shell = "prometheus", ("shell", NODES[0].name, "--", "consul", "services")
@@ -301,7 +301,6 @@ def test_a_killed_autoscaler_is_started_anew(at_3: Cluster, stub: Stub, say: Say
     assert lowest.count == 3
 
 
-@pytest.mark.usefixtures("at_length")
 def test_an_autoscaler_that_lost_its_policies_is_started_anew(
     at_3: Cluster, stub: Stub, say: Say
 ) -> None:
@@ -324,7 +323,6 @@ def test_a_person_s_count_is_undone(at_3: Cluster, stub: Stub) -> None:
     assert stub.asked
 
 
-@pytest.mark.usefixtures("at_length")
 def test_more_than_fits_locks_nothing(sized: Cluster, fits: int, stub: Stub, say: Say) -> None:
     """The autoscaler goes by what runs, so a wish stays until something else is wanted.
 

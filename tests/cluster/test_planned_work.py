@@ -18,6 +18,7 @@ from webhook.store.audit import stored_ids
 
 NODE = NODES[1]
 PARTS = ("consul", "nomad", "cassandra", "fabio")
+RATE = 20  # events/s at each door: two cores have time for the nodes, too
 REFUSED = {"connect: refused"}
 
 
@@ -59,14 +60,14 @@ def test_each_part_of_a_node_is_restarted_and_allocations_are_spread_again(
     gather_on(cluster, NODE)
     for part in PARTS:
         (tmp_path / part).mkdir()
-        with Doors(tmp_path / part, keep_alive=False) as doors:
+        with Doors(tmp_path / part, keep_alive=False, rate=RATE) as doors:
             doors.mark()
             cluster.command("restart", NODE.name, part)
         seen = judge(cluster, doors, say, f"restart of {part}")
         assert seen.recovered_seconds == 0, (part, seen)
         assert set(doors.errors) <= (REFUSED if part == "fabio" else set()), (part, seen)
     assert allocations_by_node()[NODE.name] == 3
-    with Doors(tmp_path, keep_alive=False) as doors:
+    with Doors(tmp_path, keep_alive=False, rate=RATE) as doors:
         doors.mark()
         cluster.command("spread")
     judge(cluster, doors, say, "spread again")

@@ -105,6 +105,7 @@ def test_more_than_fits_is_refused_and_by_hand_is_given_up(
         assert len(cluster.passing()) == cluster.count() == count
 
 
+@pytest.mark.usefixtures("at_length")
 def test_a_release_without_room_is_given_up(cluster: Cluster, fits: int) -> None:
     cluster.command("scale", str(fits))
     before = {one.address: one.tags for one in cluster.passing()}

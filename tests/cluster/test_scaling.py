@@ -79,6 +79,7 @@ def test_a_new_version_rolls_out_and_back_without_a_failed_event(
     assert (run.code, run.failed) == (0, 0), run.summary
 
 
+@pytest.mark.usefixtures("at_length")
 def test_a_version_that_cannot_start_replaces_nothing(
     cluster: Cluster, tmp_path: Path, say: Say
 ) -> None:
