@@ -130,7 +130,7 @@ STAGES = (
     Stage(
         "cluster",
         "three nodes with Consul, Nomad, Fabio and Cassandra, and their faults",
-        seconds=2040,
+        seconds=1560,
         words=frozenset({"cluster", "running_cluster"}),
         commands={**NODE_COMMANDS, "chromium": "chromium", "gcc": "gcc", "nft": "nftables"},
         servers=(*NODE_SERVERS, "cassandra"),
@@ -213,7 +213,8 @@ class Suite:
 
 
 AT_LENGTH = tuple(
-    f"tests/cluster/test_{subject}.py" for subject in ("autoscaling", "room", "rotation", "scaling")
+    f"tests/cluster/test_{subject}.py"
+    for subject in ("autoscaling", "planned_work", "room", "rotation", "scaling")
 )
 
 SUITES = {

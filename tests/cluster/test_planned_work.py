@@ -6,6 +6,8 @@ connect, and its clients go to another one; nothing else may happen to a request
 
 from pathlib import Path
 
+import pytest
+
 from cluster.jobs import client_id
 from cluster.layout import NODES, Node
 from cluster.spreading import allocations_by_node
@@ -17,7 +19,7 @@ from tests.support.say import Say
 from webhook.store.audit import stored_ids
 
 NODE = NODES[1]
-PARTS = ("consul", "nomad", "cassandra", "fabio")
+PARTS, AT_LENGTH = ("nomad", "fabio"), ("consul", "cassandra")
 RATE = 20  # events/s at each door: two cores have time for the nodes, too
 REFUSED = {"connect: refused"}
 
@@ -52,13 +54,14 @@ def judge(cluster: Cluster, doors: Doors, say: Say, what: str) -> Seen:
     return doors.seen({node.name for node in NODES if node != NODE})
 
 
-def test_each_part_of_a_node_is_restarted_and_allocations_are_spread_again(
-    cluster: Cluster, tmp_path: Path, say: Say
+def test_parts_of_a_node_are_restarted_and_allocations_are_spread_again(
+    cluster: Cluster, tmp_path: Path, say: Say, pytestconfig: pytest.Config
 ) -> None:
     """All allocations are on its node at first, as they are after other nodes were away."""
+    parts = PARTS + AT_LENGTH if pytestconfig.getoption("--long") else PARTS
     cluster.scale(3)
     gather_on(cluster, NODE)
-    for part in PARTS:
+    for part in parts:
         (tmp_path / part).mkdir()
         with Doors(tmp_path / part, keep_alive=False, rate=RATE) as doors:
             doors.mark()
