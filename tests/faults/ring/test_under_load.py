@@ -62,12 +62,14 @@ def load(
     name: str,
     capsys: pytest.CaptureFixture[str],
     prefixes: Sequence[Sequence[str]] = ((), ()),
+    store: str = "",
 ) -> Iterator[Run]:
     """Receivers and a generator; at the end of the block, the verdict on all of it.
 
-    There is a receiver for each of `prefixes`, which go before its command.
+    There is a receiver for each of `prefixes`, which go before its command. By default the store
+    is a new one.
     """
-    url = new_store(ring)
+    url = store or new_store(ring)
     with ExitStack() as stack:
         receivers = [stack.enter_context(Receiver(url, command=prefix)) for prefix in prefixes]
         for receiver in receivers:
@@ -247,11 +249,13 @@ def test_a_node_whose_clock_is_wrong(
     """
     victim = 1 + round_ % 3
     faked = FakedClock(tmp_path / "offset")
+    store = new_store(ring)
     ring.nodetool(victim, "flush")  # with a faked clock a replay takes many times as long
     ring.kill(victim)
     ring.start_node(victim, faked.command)
     ring.wait_up(seconds=SLOW_START_SECONDS)
-    with load(ring, tmp_path, f"clock of node {victim}, round {round_}", capsys) as run:
+    name = f"clock of node {victim}, round {round_}"
+    with load(ring, tmp_path, name, capsys, store=store) as run:
         for seconds in (5, 600):
             faked.set(seconds)
             wait_for(partial(is_ahead, ring, victim, seconds), "the step", 60, 0.5)
