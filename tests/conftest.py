@@ -170,6 +170,13 @@ def cluster(running_cluster: Cluster) -> Cluster:
     return running_cluster
 
 
+@pytest.fixture(scope="session")
+def at_length(pytestconfig: pytest.Config) -> None:
+    """Skips the test where each fault is injected just once."""
+    if not pytestconfig.getoption("--long"):
+        pytest.skip("takes long: scripts/test faults")
+
+
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str]) -> Say:
     """Prints a line of a test's result."""

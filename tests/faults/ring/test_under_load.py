@@ -239,6 +239,7 @@ def test_a_receiver_whose_clock_is_wrong(
         run.acknowledge()
 
 
+@pytest.mark.usefixtures("at_length")
 @pytest.mark.timeout(900)
 def test_a_node_whose_clock_is_wrong(
     ring: Ring, tmp_path: Path, round_: int, capsys: pytest.CaptureFixture[str]
