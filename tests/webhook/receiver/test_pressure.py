@@ -15,6 +15,7 @@ from harness.waiting import wait_for
 from tests.support.checked_receiver import Receiver
 from tests.support.raw_http import RawConnection, post
 from tests.support.rows import rows
+from webhook.commit import GATHERING_TURNS
 
 EVENT = b'{"type": "call.new"}'
 
@@ -140,7 +141,9 @@ def test_a_store_that_hangs(store_path: Path) -> None:
         locker.execute("BEGIN IMMEDIATE")
         connections = [stack.enter_context(RawConnection(receiver.port)) for _ in range(3)]
         connections[0].send(post(EVENT))
-        wait_for(lambda: receiver.metric("webhook_held_events") == 1, "a write in flight")
+        wait_for(lambda: receiver.metric("webhook_held_events") == 1, "an event that is held")
+        for _ in range(2 * GATHERING_TURNS):  # turns of the loop: then it is in flight
+            assert receiver.get("/health").status == 200
         connections[1].send(post(EVENT))
         wait_for(lambda: receiver.metric("webhook_held_events") == 2, "another one waiting")
 
