@@ -86,7 +86,7 @@ class Generator:
         record = GeneratorRecord(
             name=self.load.name,
             rate=self.load.rate,
-            steps=[(step.second, step.rate) for step in self.load.steps],
+            steps=[(float(step.second), float(step.rate)) for step in self.load.steps],
             command=["python", "-m", "tgibf", *self._urls, *self._options],
             ledger=self.ledger.name,
         )
