@@ -31,9 +31,7 @@ def rotate_certificates() -> None:
     for agent, name in AGENTS.items():
         say(f"another certificate for {agent}")
         renew(name, KEPT / "ca" / agent, KEPT / "node" / agent)
-        for node in NODES:
-            if namespaces.running(node.name):
-                _reload(node, agent)
+        _reload(agent)
 
 
 def rotate_gossip() -> None:
@@ -47,7 +45,6 @@ def rotate_gossip() -> None:
     new = replace(before, consul_gossip=new_key(), nomad_gossip=new_key())
     say("other keys for gossip")
     _both("install", new, before)
-    new.write(KEPT / "node")
     write(new, KEPT / "node")
     _both("use", new, before)
     _both("remove", new, before)
@@ -61,11 +58,8 @@ def rotate_tokens() -> None:
     """
     new = other_tokens(_secrets())
     say("other tokens for operators, managers and Consul's agents")
-    new.write(KEPT / "node")
     write(new, KEPT / "node")
-    for node in NODES:
-        if namespaces.running(node.name):
-            _reload(node, "consul")
+    _reload("consul")
     end_other_tokens(new)
     say('shells that have the old ones: eval "$(scripts/cluster env)"')
 
@@ -77,10 +71,12 @@ def _secrets() -> Secrets:
     return found
 
 
-def _reload(node: Node, agent: str) -> None:
-    """Have an agent read its files again."""
-    pid = (node.directory / "log" / f"{agent}.pid").read_text()
-    namespaces.machine(node).must("kill", f"-{signal.SIGHUP.value}", pid)
+def _reload(agent: str) -> None:
+    """Have an agent read its files again, on every node that runs."""
+    for node in NODES:
+        if namespaces.running(node.name):
+            pid = (node.directory / "log" / f"{agent}.pid").read_text()
+            namespaces.machine(node).must("kill", f"-{signal.SIGHUP.value}", pid)
 
 
 def _both(action: str, new: Secrets, manager: Secrets) -> None:

@@ -58,7 +58,6 @@ def close(folder: Path) -> None:
     for one in (new, *parts, *(part / name for part in parts for name in AGENTS)):
         one.mkdir(mode=0o700)
     secrets = Secrets.new()
-    secrets.write(new / "node")
     write(secrets, new / "node")
     for agent, name in AGENTS.items():
         certify(name, new / "ca" / agent, new / "node" / agent)
@@ -66,7 +65,8 @@ def close(folder: Path) -> None:
 
 
 def write(secrets: Secrets, node: Path) -> None:
-    """Write what agents are told, in the folder that nodes get."""
+    """Write them, and what agents are told, in the folder that nodes get."""
+    secrets.write(node)
     for agent, settings in (("consul", consul(secrets)), ("nomad", nomad(secrets))):
         write_private(node / agent / "closed.json", json.dumps(settings, indent=2))
 
