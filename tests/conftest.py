@@ -47,12 +47,9 @@ def pytest_configure() -> None:
     """
     for name in PYTHONS_OWN:
         os.environ.pop(name, None)
-    for number in INHERITED:
-        if signal.getsignal(number) == signal.SIG_IGN:
-            own = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-            signal.signal(number, own)
-    for number in (signal.SIGHUP, signal.SIGTERM):  # what runs is ended, as by Ctrl-C
-        signal.signal(number, signal.default_int_handler)
+    for number in INHERITED:  # but for SIGQUIT what runs is ended, as by Ctrl-C
+        quits = number == signal.SIGQUIT
+        signal.signal(number, signal.SIG_DFL if quits else signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, INHERITED)
 
 
