@@ -68,9 +68,9 @@ def look(services: Iterable[str] = SERVICES) -> Health:
     return health
 
 
-def ask(question: Callable[[Node], T]) -> T | None:
+def ask(question: Callable[[Node], T], nodes: Iterable[Node] = NODES) -> T | None:
     """The first node's answer; None if no node has one."""
-    for node in NODES:
+    for node in nodes:
         try:
             return question(node)
         except (
@@ -113,6 +113,20 @@ def ask_nomad(question: Callable[[Any], T]) -> T | None:
             return question(client)
 
     return ask(at)
+
+
+def nomad_leader() -> Node | None:
+    """The node whose Nomad leads, and is there; else one whose Nomad answers; None if none does."""
+    named = ask_nomad(lambda client: _node_at(client.status.leader.get_leader()))
+    if named is None:
+        return None
+
+    def answers(node: Node) -> Node:
+        with nomad_at(node) as client:
+            client.agent.get_agent()
+        return node
+
+    return ask(answers, sorted(NODES, key=lambda node: node.name != named))
 
 
 def _ask_consul(node: Node, health: Health, services: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from cluster.access.grants import exported_tokens
 from cluster.access.secrets import Secrets
 from cluster.deployments import end_what_waits_for_ever, latest
-from cluster.health import ask, ask_nomad, nomad_at
+from cluster.health import ask_nomad, nomad_leader
 from cluster.kit import add_release
 from cluster.layout import (
     CONSUL_PORT,
@@ -38,7 +38,7 @@ LOOK_SECONDS = 0.5
 
 def exports() -> list[str]:
     """Lines for a shell, after which `nomad`, `consul` and TGIBF find the cluster."""
-    node = _answering()
+    node = _leader()
     urls = " ".join(node.url(TRAFFIC_PORT) for node in NODES)
     return [
         *exported_tokens(),
@@ -164,22 +164,19 @@ def _environment() -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if name not in others}
     secrets = Secrets.read()
     token = {} if secrets is None else {"NOMAD_TOKEN": secrets.nomad_manager}
-    return {**ours, **token, "NOMAD_ADDR": _answering().url(NOMAD_PORT)}
+    return {**ours, **token, "NOMAD_ADDR": _leader().url(NOMAD_PORT)}
 
 
 def _jobs() -> dict[str, Path]:
     return {file.stem: file for file in JOBS.glob("*.nomad")}
 
 
-def _answering() -> Node:
-    """A node whose Nomad answers."""
-
-    def answers(node: Node) -> Node:
-        with nomad_at(node) as client:
-            client.status.leader.get_leader()
-        return node
-
-    if (found := ask(answers)) is None:
+def _leader() -> Node:
+    """The node whose Nomad leads, for `nomad`, which asks after a deployment in a way that lets the
+    agent that it knows answer with what it has: one that follows may not have it yet, and `nomad`
+    ends with "deployment not found" although all goes well.
+    """
+    if (found := nomad_leader()) is None:
         raise ClusterError("no node's Nomad answers; scripts/cluster up")
     return found
 

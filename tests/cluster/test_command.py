@@ -175,6 +175,13 @@ def test_status_shows_every_node_and_where_to_look(cluster: Cluster) -> None:
     assert sorted(leads.replace(" and", "").split()) == ["Consul", "Nomad"]
 
 
+def test_a_user_s_nomad_asks_the_agent_that_leads(cluster: Cluster) -> None:
+    """One that follows may not have the deployment yet that `nomad` looks at, and says 404."""
+    leads = re.search(r"(192\.168\.56\.\d+) .* leads .*Nomad", cluster.command("status").stdout)
+    assert leads
+    assert f"export NOMAD_ADDR=http://{leads[1]}:4646" in cluster.command("env").stdout
+
+
 def test_another_nomad_in_the_environment_is_not_asked(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
