@@ -10,6 +10,7 @@ from tools.venv import provide_venv
 BENCHMARKS = {
     "throughput": "durable events/s on SQLite, against FastAPI, Go and no store",
     "ring": "the same, CPU time and latency on Cassandra, against FastAPI, Express and Go",
+    "access": "what keys and TLS cost, on SQLite",
     "count": "the cost of GET /events/count, with few and with many events",
     "ring-count": "the same on Cassandra, with few and with many lanes",
     "cluster": "events/s on a running cluster, with and without Fabio, by number of allocations",
@@ -34,6 +35,8 @@ def main() -> int:
     with importing():
         if arguments.benchmark == "throughput":
             from bench.throughput import main as run
+        elif arguments.benchmark == "access":
+            from bench.access import main as run
         elif arguments.benchmark == "ring":
             from bench.ring_throughput import main as run
         elif arguments.benchmark == "cluster":

@@ -3,8 +3,10 @@
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tgibf.events import load_events
 
@@ -13,6 +15,25 @@ wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.body = [==[{body}]==]
 {close}
+"""
+WITH_HEADS = """
+local first = [==[{first}]==]:gsub("\\n", "\\r\\n")
+local last = "\\r\\n" .. [==[{body}]==]
+local heads, number = {{}}, 0
+function init()
+  local file = io.open("{file}", "rb")
+  for size in file:lines() do heads[#heads + 1] = file:read(tonumber(size)) end
+end
+function request()
+  number = number % #heads + 1
+  return first .. heads[number] .. last
+end
+"""
+FIRST = """
+POST {path} HTTP/1.1
+Host: {host}
+Content-Type: application/json
+Content-Length: {length}
 """
 _CLOSE = 'wrk.headers["Connection"] = "close"'
 
@@ -37,9 +58,29 @@ class Measured:
 
 def run(url: str, load: Load, seconds: int) -> Measured:
     """POST one event after another for `seconds`. Raises CalledProcessError."""
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        close = "" if load.keep_alive else _CLOSE
-        script.write(SCRIPT.format(body=load_events()[0].decode(), close=close))
+    close = "" if load.keep_alive else _CLOSE
+    return _run(url, load, seconds, SCRIPT.format(body=_body(), close=close))
+
+
+def run_with_heads(url: str, load: Load, seconds: int, heads: Iterable[str]) -> Measured:
+    """The same, with header lines of its own for each event. Raises CalledProcessError."""
+    with tempfile.NamedTemporaryFile("w", newline="") as file:
+        file.writelines(f"{len(head)}\n{head}" for head in heads)
+        file.flush()
+        to, length = urlsplit(url), len(_body().encode())
+        first = FIRST.format(path=to.path, host=to.netloc, length=length)
+        first += "" if load.keep_alive else "Connection: close\n"
+        script = WITH_HEADS.format(file=file.name, first=first, body=_body())
+        return _run(url, load, seconds, script)
+
+
+def _body() -> str:
+    return load_events()[0].decode()
+
+
+def _run(url: str, load: Load, seconds: int, text: str) -> Measured:
+    with tempfile.NamedTemporaryFile("w", suffix=".lua", newline="") as script:
+        script.write(text)
         script.flush()
         command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--latency"]
         command += ["--timeout", "10s", "-s", script.name, url]

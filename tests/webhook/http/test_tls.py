@@ -14,15 +14,15 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from harness.certificates import Files, make
 from harness.waiting import wait_for
-from tests.support.certificates import Files, make, needs_openssl
 from tests.support.checked_receiver import Receiver
 from tests.support.raw_http import RawConnection, post
 from tests.support.rows import rows
 from webhook.allocations import Allocations, Catalog, Instance, ThisAllocation
 from webhook.certificate import Certificate
 
-pytestmark = needs_openssl
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
 
 EVENT = b'{"type": "call.new"}'
 GET = b"GET /events/count HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -1,14 +1,9 @@
-"""Certificates for a test, by OpenSSL's command."""
+"""Certificates for a receiver on this machine, by OpenSSL's command."""
 
-import shutil
 import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
-
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
 
 
 @dataclass(frozen=True)
