@@ -92,24 +92,29 @@ def consul_at(node: Node) -> Iterator[Any]:
 
 
 @contextmanager
-def nomad_at(node: Node) -> Iterator[Any]:
-    """A client for the node's Nomad agent."""
+def nomad_at(node: Node, secrets: Callable[[], Secrets | None] = Secrets.read) -> Iterator[Any]:
+    """A client for the node's Nomad agent; `secrets` has its token."""
     with requests.Session() as session:
         session.trust_env = False
-        secrets = Secrets.read()
+        known = secrets()
         yield nomad.Nomad(
             address=node.url(NOMAD_PORT),
-            token=secrets and secrets.nomad_manager,
+            token=known and known.nomad_manager,
             timeout=ASK_SECONDS,
             session=session,
         )
 
 
-def ask_nomad(question: Callable[[Any], T]) -> T | None:
-    """What the first Nomad that answers says; None if none has an answer."""
+def ask_nomad(
+    question: Callable[[Any], T], secrets: Callable[[], Secrets | None] = Secrets.read
+) -> T | None:
+    """What the first Nomad that answers says; None if none has an answer.
+
+    Those of virtual machines know other `secrets` than those of nodes made of namespaces.
+    """
 
     def at(node: Node) -> T:
-        with nomad_at(node) as client:
+        with nomad_at(node, secrets) as client:
             return question(client)
 
     return ask(at)

@@ -64,15 +64,18 @@ def up(*, closed: bool | None = None, autoscaling: bool = True) -> None:
     print(addresses(look()))
 
 
-def run_jobs(kind: NodeKind, display: Display, *, autoscaling: bool = False) -> None:
-    """From started nodes to a webhook that takes events. Raises ClusterError."""
+def run_jobs(kind: NodeKind, display: Display, *, autoscaling: bool | None = None) -> None:
+    """From started nodes to a webhook that takes events. Raises ClusterError.
+
+    Who sizes it, people or the autoscaler, stays as it is unless that is said.
+    """
     rules = grant(Secrets.read())
     _wait(kind, display, servers_are_well, "Consul, Nomad and Cassandra", rules)
     say("applying the schema")
     _apply_schema(kind)
     for part in NEEDED:
         jobs.submit(part.name)
-    for part in SCALING:
+    for part in SCALING if autoscaling is not None else ():
         # Before the webhook: side by side they leave more room for it.
         _submit_or_say(part.name) if autoscaling else jobs.stop(part.name)
     jobs.submit(WEBHOOK, *kind.webhook)

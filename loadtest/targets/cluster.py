@@ -3,16 +3,20 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from artifacts import binaries, cassandra
+from cluster.access.secrets import GIVEN, Secrets
 from cluster.autoscaling.view import autoscaler_at
 from cluster.health import Health, Instance, ask_nomad, look
 from cluster.layout import AUTOSCALER, NODES, TRAFFIC_PORT, WEBHOOK
+from cluster.nodes.virtual import ACCESS
 from loadtest.record import AllocationSample
 from loadtest.targets.contract import Target, TargetUnavailable
 
 ADVICE = {"cluster": "scripts/cluster up", "vagrant": "vagrant up"}
+SECRETS = {"cluster": GIVEN, "vagrant": ACCESS / "node"}
 
 
 class ClusterTarget(Target):
@@ -29,7 +33,8 @@ class ClusterTarget(Target):
             raise TargetUnavailable(
                 f"no load balancer, or no webhook, is well in the {name}; {ADVICE[name]}"
             )
-        self.store = _store()
+        self._secrets = partial(Secrets.read, SECRETS[name])
+        self.store = self._store()
         self.known_versions = {
             "Cassandra": cassandra.VERSION,
             **{name.capitalize(): one.version for name, one in binaries.BINARIES.items()},
@@ -40,7 +45,7 @@ class ClusterTarget(Target):
 
     def allocations(self) -> list[AllocationSample]:
         at = round(time.time(), 3)
-        status = ask_nomad(_scale_status)
+        status = ask_nomad(_scale_status, self._secrets)
         if status is None:
             return [AllocationSample(at=at, error="no Nomad answers")]
         health = look([WEBHOOK, AUTOSCALER])
@@ -62,10 +67,25 @@ class ClusterTarget(Target):
     def scale(self, count: int) -> bool:
         # Nomad refuses during a deployment; the caller asks again.
         wish = {"Count": count, "Target": {"Group": WEBHOOK}, "Message": "load test"}
-        return (
-            ask_nomad(lambda client: client.job.request(WEBHOOK, "scale", json=wish, method="post"))
-            is not None
-        )
+
+        def ask(client: Any) -> Any:
+            return client.job.request(WEBHOOK, "scale", json=wish, method="post")
+
+        return ask_nomad(ask, self._secrets) is not None
+
+    def _store(self) -> str:
+        """The store in the job's own settings. Raises TargetUnavailable."""
+
+        def ask(client: Any) -> str:
+            group = client.job.get_job(WEBHOOK)["TaskGroups"][0]
+            return str(group["Tasks"][0]["Env"]["WEBHOOK_STORE"])
+
+        store = ask_nomad(ask, self._secrets)
+        if store is None:
+            raise TargetUnavailable(
+                f"no Nomad knows the job {WEBHOOK}; scripts/cluster run {WEBHOOK}"
+            )
+        return store
 
 
 def _asked(health: Health) -> int | None:
@@ -78,16 +98,3 @@ def _asked(health: Health) -> int | None:
 def _scale_status(client: Any) -> Any:
     """See https://developer.hashicorp.com/nomad/api-docs/jobs#read-job-scale-status."""
     return client.job.request(WEBHOOK, "scale", method="get").json()["TaskGroups"][WEBHOOK]
-
-
-def _store() -> str:
-    """The store in the job's own settings."""
-
-    def ask(client: Any) -> str:
-        group = client.job.get_job(WEBHOOK)["TaskGroups"][0]
-        return str(group["Tasks"][0]["Env"]["WEBHOOK_STORE"])
-
-    store = ask_nomad(ask)
-    if store is None:
-        raise TargetUnavailable(f"no Nomad knows the job {WEBHOOK}; scripts/cluster run {WEBHOOK}")
-    return store

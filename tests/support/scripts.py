@@ -10,11 +10,11 @@ SCRIPTS = ROOT / "scripts"
 
 
 def script(
-    name: str, *arguments: str | Path, seconds: float = 120
+    name: str, *arguments: str | Path, seconds: float = 120, checkout: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
-    """Run scripts/`name` to its end."""
+    """Run the checkout's scripts/`name` to its end."""
     return subprocess.run(
-        [SCRIPTS / name, *arguments],
+        [checkout / "scripts" / name, *arguments],
         capture_output=True,
         text=True,
         timeout=seconds,

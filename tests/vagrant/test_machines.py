@@ -19,9 +19,10 @@ from typing import TypeVar
 
 import pytest
 
+from cluster.autoscaling.view import autoscaler_at
 from cluster.display import lines
 from cluster.health import Health, ask_nomad, look
-from cluster.layout import NODES, TRAFFIC_PORT
+from cluster.layout import AUTOSCALER, NODES, PROMETHEUS, TRAFFIC_PORT
 from cluster.linux.namespace import missing as namespaces_missing
 from cluster.nodes.kind import NAMES
 from cluster.nodes.virtual import fill
@@ -37,7 +38,7 @@ from tests.vagrant.speed import Watch, keep_up, processors, unexplained
 from tests.vagrant.summary import errors, figure, is_whole
 from tests.vagrant.ways import WAYS, Way
 from tools.root import ROOT
-from tools.venv import provide_venv
+from tools.venv import VENV, provide_venv
 from webhook.store.audit import stored_ids
 from webhook.store.contract import StartError
 
@@ -78,6 +79,7 @@ class Vagrant:
         self._home.mkdir()
         clone = ["git", "clone", "--quiet", str(ROOT), str(self.checkout)]
         subprocess.run(clone, check=True)
+        (self.checkout / ".venv").symlink_to(VENV)  # there is no network to fetch another's from
 
     def __call__(self, *arguments: str, code: int | None = 0) -> str:
         """Run a command to its end, and show it; what it printed.
@@ -150,7 +152,7 @@ def show(request: pytest.FixtureRequest) -> Show:
 def created(box: Path, tmp_path_factory: pytest.TempPathFactory, show: Show) -> Iterator[Vagrant]:
     """Vagrant with the box, and with all that nodes run in the cache."""
     folder = tmp_path_factory.mktemp("vagrant")
-    provide_venv("loadtest")  # for the load test, which has no network to fetch it from
+    provide_venv("loadtest")
     fill(folder / "kit", "a box that nobody has")
     (folder / "libvirt").mkdir()
     with Libvirt(folder / "libvirt") as libvirt, libvirt.network():
@@ -273,7 +275,8 @@ def test_receivers_are_scaled_as_typed(vagrant: Vagrant) -> None:
 def scale(vagrant: Vagrant, count: int) -> None:
     """Have so many receivers, by the command that users type."""
     if Cluster().count() != count:
-        vagrant.ssh("node-1", f"nomad job scale webhook {count}")
+        # Its exit code is 1 if the node's agent has not heard of the deployment yet.
+        vagrant("ssh", "node-1", "--command", f"nomad job scale webhook {count}", code=None)
     await_receivers(count)
 
 
@@ -287,6 +290,19 @@ def await_receivers(count: int) -> None:
     wait_for(are_there, f"{count} receivers", SCALED_SECONDS, 2)
 
 
+def test_the_count_follows_the_load_once_two_jobs_run(vagrant: Vagrant) -> None:
+    def evaluates() -> bool:
+        views = (autoscaler_at(node) for node in NODES)
+        return any(view.evaluates for view in views if view is not None)
+
+    with vagrant.watch():
+        for name in (PROMETHEUS, AUTOSCALER):
+            vagrant.ssh("node-1", f"nomad job run -detach {name}.nomad")
+        wait_for(evaluates, "an autoscaler that evaluates", SCALED_SECONDS, 5)
+        for name in (AUTOSCALER, PROMETHEUS):
+            vagrant.ssh("node-1", f"nomad job stop -detach {name}")
+
+
 def test_a_load_test_is_valid_and_leaves_its_report(
     vagrant: Vagrant, load_minutes: int, tmp_path: Path, show: Show
 ) -> None:
@@ -295,7 +311,9 @@ def test_a_load_test_is_valid_and_leaves_its_report(
     load = ["--rate", str(RATE), "--minutes", str(load_minutes), "--scale", scale]
     load += ["--report", str(directory)]
     with vagrant.watch() as watch:
-        ended = script("loadtest", "--target", "vagrant", *load, seconds=HOURS)
+        # The machines' own checkout has their secrets.
+        options = ("--target", "vagrant", *load)
+        ended = script("loadtest", *options, seconds=HOURS, checkout=vagrant.checkout)
     show(ended.stdout)
     show(ended.stderr)
     show(f"the report is in {directory}")
