@@ -99,7 +99,7 @@ PARTS = (
         "prometheus",
         started_by_up=True,
         shown=False,
-        ui="/graph",
+        ui="/consoles/webhook.html",
     ),
     Part(
         AUTOSCALER,

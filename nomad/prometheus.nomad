@@ -89,6 +89,7 @@ job "prometheus" {
           "--storage.tsdb.retention.time=4d",
           "--storage.tsdb.retention.size=400MB",
           "--web.listen-address=${NOMAD_ADDR_http}",
+          "--web.console.templates=${var.folder}/consoles",
           "--log.level=info",
         ]
       }

@@ -131,7 +131,7 @@ STAGES = (
         "cluster",
         "three nodes with Consul, Nomad, Fabio and Cassandra, and their faults",
         seconds=1560,
-        words=frozenset({"cluster", "running_cluster"}),
+        words=frozenset({"cluster", "running_cluster", "prometheus"}),
         commands={**NODE_COMMANDS, "chromium": "chromium", "gcc": "gcc", "nft": "nftables"},
         servers=(*NODE_SERVERS, "cassandra"),
         root=True,
