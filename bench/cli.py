@@ -8,7 +8,7 @@ from tools.entry import enter, importing
 from tools.venv import provide_venv
 
 BENCHMARKS = {
-    "throughput": "durable events/s on SQLite, against FastAPI, Go and no store",
+    "throughput": "durable events/s on SQLite, against FastAPI, Go, Rust and no store",
     "ring": "the same, CPU time and latency on Cassandra, against FastAPI, Express and Go",
     "access": "what keys and TLS cost, on SQLite",
     "count": "the cost of GET /events/count, with few and with many events",

@@ -1,4 +1,6 @@
-"""Durable events/s, CPU time and latency on Cassandra: the receiver, FastAPI, Express and Go.
+"""Durable events/s, CPU time and latency on Cassandra: the receiver, FastAPI, Express, Go.
+
+Go twice: with an INSERT for each event, and with a group commit into tables such as ours.
 
 All write to the same ring of real nodes on this machine, in turns. In a round each of them runs
 once under each kind of load, in a new process that is warmed up first, on emptied tables. A run
@@ -42,6 +44,8 @@ RING_WAIT_SECONDS = 600.0  # another ring on this machine may be in use
 
 OUR_KEYSPACE = "bench"
 PEERS_KEYSPACE = "bench_peers"
+GROUPS_KEYSPACE = "bench_groups"
+_WITH_GROUPS = (OUR_KEYSPACE, GROUPS_KEYSPACE)
 # In buckets: at thousands of events/s one partition per minute would be hot, and too large.
 PEERS_TABLE = """
 CREATE TABLE events (
@@ -91,7 +95,8 @@ class Course:
 
     def lay_out(self) -> None:
         """Make the tables."""
-        self._ring.apply_schema(OUR_KEYSPACE)
+        for keyspace in (OUR_KEYSPACE, GROUPS_KEYSPACE):
+            self._ring.apply_schema(keyspace)
         replication = {"class": "NetworkTopologyStrategy", "datacenter1": len(self._ring.nodes)}
         self._session.execute(f"CREATE KEYSPACE {PEERS_KEYSPACE} WITH replication = {replication}")
         self._session.set_keyspace(PEERS_KEYSPACE)
@@ -99,7 +104,7 @@ class Course:
 
     def run(self, subject: Subject, load: Load | None, seconds: int) -> Run:
         """One run, with no load for the steady one; ends the benchmark if events are missing."""
-        keyspace = OUR_KEYSPACE if subject is OURS else PEERS_KEYSPACE
+        keyspace = _keyspace(subject)
         store = f"cassandra://{self._hosts}/{keyspace}"
         with ReceiverProcess({"store": store}, module=subject.module) as receiver:
             url = f"{receiver.url}/events"
@@ -111,7 +116,7 @@ class Course:
             driven = steady(url, seconds) if load is None else pressed(url, load, seconds)
             used = cpu_seconds(receiver.pid) - used
             ring_used = self._cpu_seconds() - ring_used
-        found = len(stored(store)) if subject is OURS else self._count()
+        found = len(stored(store)) if subject.groups else self._count()
         if found < driven.answered or not found:
             fail(
                 f"{subject.name}: {driven.answered:,} events answered, {found:,} stored\n"
@@ -127,7 +132,8 @@ class Course:
         )
 
     def _empty(self) -> None:
-        for name in (f"{OUR_KEYSPACE}.events", f"{OUR_KEYSPACE}.lanes", f"{PEERS_KEYSPACE}.events"):
+        ours = [f"{one}.{name}" for one in _WITH_GROUPS for name in ("events", "lanes")]
+        for name in (*ours, f"{PEERS_KEYSPACE}.events"):
             self._session.execute(f"TRUNCATE {name}", timeout=60)
 
     def _count(self) -> int:
@@ -139,6 +145,12 @@ class Course:
 
     def _cpu_seconds(self) -> float:
         return sum(cpu_seconds(self._ring.pid(number)) for number in self._ring.nodes)
+
+
+def _keyspace(subject: Subject) -> str:
+    if subject is OURS:
+        return OUR_KEYSPACE
+    return GROUPS_KEYSPACE if subject.groups else PEERS_KEYSPACE
 
 
 def takes_events(url: str) -> bool:

@@ -4,10 +4,13 @@ import hashlib
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from sqlite3 import connect
 
+from bench.peers.go_group import bolt_events
 from tools.say import say
 
 PEERS = Path(__file__).with_name("peers")
@@ -15,6 +18,12 @@ PEERS = Path(__file__).with_name("peers")
 
 class NotHere(Exception):  # noqa: N818 - no error: the others are measured without it
     """A peer is not available; the message says why."""
+
+
+def sqlite_events(file: Path) -> int:
+    """How many events are in a SQLite file."""
+    with closing(connect(file)) as db:
+        return int(db.execute("SELECT count(*) FROM events").fetchone()[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,10 @@ class Subject:
     module: str
     provide: Callable[[], None] = lambda: None
     """Raises NotHere."""
+    events: Callable[[Path], int] = sqlite_events
+    """How many are in its file, once it has ended."""
+    groups: bool = False
+    """On a ring: whether it has tables such as the receiver's, with a row for each group."""
 
 
 def available(subjects: Sequence[Subject]) -> tuple[list[Subject], list[str]]:
@@ -61,10 +74,20 @@ def provide_go(name: str) -> None:
     _run(["go", "build", "-trimpath", "-buildvcs=false", "-o", ".build/peer", "."], PEERS / name)
 
 
-def provide_go_sqlite() -> None:
+def provide_go_group() -> None:
     """Its driver compiles SQLite, which takes a minute the first time. Raises NotHere."""
     _need("gcc", "gcc")
-    provide_go("go_sqlite")
+    provide_go("go_group")
+
+
+def provide_rust() -> None:
+    """Two minutes the first time; Cargo's own lock file has the versions. Raises NotHere."""
+    _need("cargo", "cargo, if that is 1.85 or later; see rustup.rs")
+    _need("gcc", "gcc")
+    say("building bench/peers/rust_sqlite")
+    _run(
+        ["cargo", "build", "--release", "--locked", "--target-dir", ".build"], PEERS / "rust_sqlite"
+    )
 
 
 def _need(command: str, package: str) -> None:
@@ -79,16 +102,19 @@ def _run(command: list[str], folder: Path) -> None:
         raise NotHere(f"`{' '.join(command)}` failed in {folder}:\n{said}")
 
 
-OURS = Subject("receiver", "webhook")
+OURS = Subject("receiver", "webhook", groups=True)
 ON_A_RING = (
     OURS,
     Subject("FastAPI", "bench.peers.fastapi_cassandra"),
     Subject("Express", "bench.peers.express", provide_express),
     Subject("Go", "bench.peers.go", partial(provide_go, "go")),
+    Subject("Go, group commit", "bench.peers.go_group.cassandra", provide_go_group, groups=True),
 )
 ON_SQLITE = (
     OURS,
     Subject("no store", "bench.no_store"),
     Subject("FastAPI", "bench.peers.fastapi_server"),
-    Subject("Go, group commit", "bench.peers.go_sqlite", provide_go_sqlite),
+    Subject("Go, group commit", "bench.peers.go_group.sqlite", provide_go_group),
+    Subject("Go, bbolt", "bench.peers.go_group.bbolt", provide_go_group, bolt_events),
+    Subject("Rust, group commit", "bench.peers.rust_sqlite", provide_rust),
 )

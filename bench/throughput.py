@@ -1,18 +1,16 @@
 """Durable events/s on SQLite: the receiver, its peers, and the receiver without a store.
 
-FastAPI commits each event; the Go peer has a group commit, too. Each runs in turn against a fresh
-file, under each kind of load, several times.
+FastAPI commits each event; the Go and Rust peers have a group commit, too. Each runs in turn
+against a fresh file, under each kind of load, several times.
 """
 
 import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from sqlite3 import connect
 
 from bench import wrk
 from bench.cpu import cpu_seconds
@@ -74,8 +72,7 @@ def measure(subject: Subject, load: Load, seconds: int) -> Run:
         if not answered:
             fail(f"{subject.name} answered nothing:\n{receiver.log[-LOG_CHARACTERS:]}")
         if path.exists():
-            with closing(connect(path)) as db:
-                stored = db.execute("SELECT count(*) FROM events").fetchone()[0]
+            stored = subject.events(path)
             if stored < answered * 0.9:
                 fail(f"{subject.name} answered more than the {stored} events that it stored")
     return Run(seen.per_second, seen.p99_ms, seen.errors, used / answered * 1e6)
