@@ -34,6 +34,7 @@ def test_everything_given() -> None:
         ("host/ks?consistency=ONE", "consistency=QUORUM"),
         ("host/ks?lanes=0", "lanes=1..16"),
         ("host/ks?lane=1", "lanes=1..16"),
+        ("host/ks?login=/login", "one of them"),
         ("host/ks?tls_cert=/cert.pem", "need tls_ca"),
     ],
 )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from cassandra import (
@@ -19,7 +20,7 @@ from cassandra import (
     ReadFailure,
     UnresolvableContactPoints,
 )
-from cassandra.auth import PlainTextAuthProvider
+from cassandra.auth import AuthProvider, PlainTextAuthProvider
 from cassandra.cluster import (
     EXEC_PROFILE_DEFAULT,
     Cluster,
@@ -40,6 +41,7 @@ from cassandra.policies import (
 from cassandra.protocol import ErrorMessage
 from cassandra.query import BoundStatement, PreparedStatement, SimpleStatement
 
+from webhook.store.cassandra.login import FileLogin
 from webhook.store.cassandra.url import RingSettings
 from webhook.store.contract import StoreUnavailable
 
@@ -248,7 +250,9 @@ def _new_cluster(settings: RingSettings, tls: ssl.SSLContext | None) -> Cluster:
     )
 
 
-def _credentials(settings: RingSettings) -> Any:
+def _credentials(settings: RingSettings) -> AuthProvider | None:
+    if settings.login is not None:
+        return FileLogin(Path(settings.login))
     if settings.user is None:
         return None
     return PlainTextAuthProvider(settings.user, settings.password or "")

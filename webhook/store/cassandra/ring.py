@@ -8,6 +8,7 @@ carried out (`StoreUnavailable`), or nobody can tell (`OutcomeUnknown`).
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from cassandra import ConsistencyLevel, RequestValidationException, Unavailable
@@ -17,6 +18,7 @@ from cassandra.protocol import OverloadedErrorMessage
 from cassandra.query import BoundStatement
 
 from webhook.store.cassandra.link import RING_ERRORS, Link, in_words, open_link
+from webhook.store.cassandra.login import LoginError, read_login
 from webhook.store.cassandra.url import RingSettings as RingSettings
 from webhook.store.contract import OutcomeUnknown, StartError, StoreUnavailable
 
@@ -41,13 +43,18 @@ class Ring:
         """Why there is no link, or why it lacks nodes; empty if nothing is known to be wrong."""
 
     def check(self) -> None:
-        """Raise StartError if the driver lacks its C parts or TLS can't be set up."""
+        """Raise StartError if the driver lacks its C parts, or TLS or the login can't be used."""
         if not HAVE_CYTHON:
             raise StartError(
                 "cassandra-driver is installed without its C extensions, and would be several "
                 "times slower; install it from a wheel"
             )
         self.settings.tls()
+        if self.settings.login is not None:
+            try:
+                read_login(Path(self.settings.login))
+            except LoginError as error:
+                raise StartError(f"WEBHOOK_STORE: {error}") from None
 
     @property
     def session(self) -> Session | None:

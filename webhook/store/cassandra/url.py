@@ -28,6 +28,8 @@ class RingSettings:
     password: str | None = field(default=None, repr=False)
     consistency: str = "QUORUM"
     lanes: int = 2
+    login: str | None = None
+    """Path of a file with user and password, in their place (`login`)."""
     tls_ca: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
@@ -36,8 +38,9 @@ class RingSettings:
     def from_url(cls, url: str) -> "RingSettings":
         """`cassandra://[user:password@]host,host[:port]/keyspace[?option=value&...]`.
 
-        Options: consistency (QUORUM, LOCAL_QUORUM, ALL), lanes (1 to 16), tls_ca, tls_cert, tls_key
-        (paths of PEM files; tls_ca turns TLS on). Raises StartError, which never shows a password.
+        Options: consistency (QUORUM, LOCAL_QUORUM, ALL), lanes (1 to 16), login (path of a file
+        with `USER PASSWORD`), tls_ca, tls_cert, tls_key (paths of PEM files; tls_ca turns TLS on).
+        Raises StartError, which never shows a password.
         """
         try:
             parts = urlsplit(url)
@@ -55,13 +58,16 @@ class RingSettings:
             except UnicodeError:
                 raise _bad(f"{host} is neither a host name nor an address") from None
         user, _, password = credentials.partition(":")
+        options = _options(dict(parse_qsl(parts.query, keep_blank_values=True)))
+        if user and "login" in options:
+            raise _bad("it has a user and a login: one of them is enough")
         return cls(
             hosts,
             keyspace,
             int(port) if port else PORT,
             unquote(user) or None,
             unquote(password) or None,
-            **_options(dict(parse_qsl(parts.query, keep_blank_values=True))),
+            **options,
         )
 
     def tls(self) -> ssl.SSLContext | None:
@@ -84,12 +90,12 @@ def _options(given: Mapping[str, str]) -> dict[str, Any]:
             options[name] = value.upper()
         elif name == "lanes" and value.isdecimal() and 1 <= int(value) <= MOST_LANES:
             options[name] = int(value)
-        elif name in {"tls_ca", "tls_cert", "tls_key"} and value:
+        elif name in {"login", "tls_ca", "tls_cert", "tls_key"} and value:
             options[name] = value
         else:
             raise _bad(
                 f"{name}={value}: allowed are consistency={'|'.join(CONSISTENCIES)}, "
-                f"lanes=1..{MOST_LANES}, tls_ca=, tls_cert=, tls_key=PATH"
+                f"lanes=1..{MOST_LANES}, login=, tls_ca=, tls_cert=, tls_key=PATH"
             )
     if "tls_ca" not in options and {"tls_cert", "tls_key"} & options.keys():
         raise _bad("tls_cert and tls_key need tls_ca")
