@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cassandra import ConsistencyLevel, DriverException, ReadTimeout, Unavailable
+from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import (
     EXEC_PROFILE_DEFAULT,
     Cluster,
@@ -31,8 +32,12 @@ class Copies:
     reached: int
 
 
-def copies_at(node: Node, keyspace: str = WRITTEN_KEYSPACE) -> Copies | None:
+def copies_at(
+    node: Node, keyspace: str = WRITTEN_KEYSPACE, login: tuple[str, str] | None = None
+) -> Copies | None:
     """What the node's Cassandra says; None if it does not answer, or has no such tables.
+
+    `login` is user and password, if it asks.
 
     It is asked to read with all copies, of which it knows at once how many are within reach.
     """
@@ -49,6 +54,7 @@ def copies_at(node: Node, keyspace: str = WRITTEN_KEYSPACE) -> Copies | None:
         control_connection_timeout=SECONDS,
         connection_class=LibevConnection,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        auth_provider=PlainTextAuthProvider(*login) if login else None,
         schema_metadata_enabled=False,
         token_metadata_enabled=False,
     )

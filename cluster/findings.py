@@ -10,6 +10,7 @@ from typing import Any
 
 import requests
 
+from cluster.access.secrets import Secrets
 from cluster.autoscaling.view import Autoscaler, autoscaler_at
 from cluster.copies import Copies, copies_at
 from cluster.deployments import Deployment, latest
@@ -65,7 +66,9 @@ def gather(running: Iterable[str]) -> Facts:
     nodes = [node for node in NODES if node.name in set(running)]
     with ThreadPoolExecutor(2 * len(NODES)) as pool:
         views = pool.map(_view, nodes)
-        copies = pool.map(copies_at, nodes)
+        secrets = Secrets.read()
+        login = secrets.manager_login if secrets else None
+        copies = pool.map(lambda node: copies_at(node, login=login), nodes)
         scaled_from = ask_nomad(lambda client: _ask(client, facts))
         for node in nodes:
             if node.name == scaled_from:

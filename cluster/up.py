@@ -175,8 +175,9 @@ def show_status() -> int:
     for one in sorted(health.services.get(WEBHOOK, []), key=lambda one: one.address):
         print(f"webhook at {one.address} on {one.node}: {'ok' if one.passing else 'not ready'}")
     facts = gather(running_now)
-    if Secrets.read() is not None:
-        facts.days_left = min(days_left(GIVEN / name, time.time()) for name in settings.AGENTS)
+    certified = [name for name in settings.AGENTS if (GIVEN / name / "agent.pem").exists()]
+    if certified:
+        facts.days_left = min(days_left(GIVEN / name, time.time()) for name in certified)
     if facts.room is not None:
         print(sizing(facts))
     wrong = findings(health, facts, running_now)

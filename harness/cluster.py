@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cluster.access.secrets import GIVEN, WEBHOOK_LOGIN
 from cluster.findings import findings, gather
 from cluster.health import Health, Instance, ask_nomad, look
 from cluster.layout import (
@@ -38,7 +39,6 @@ from harness.waiting import wait_for
 from tools.root import ROOT
 
 COMMAND = ROOT / "scripts" / "cluster"
-STORE = f"cassandra://{','.join(node.address for node in NODES)}/teracompra"
 DOORS = [node.url(TRAFFIC_PORT) for node in NODES]
 """The front door of each node."""
 COMMAND_SECONDS = 1500  # programs that are not in the cache yet are built
@@ -46,6 +46,15 @@ WELL_SECONDS = 180.0
 DEPLOY_SECONDS = 180.0
 ELECTION_SECONDS = 30.0  # without a leader there is no answer
 LOG_LINES = 20
+
+
+def store_with(access: Path) -> str:
+    """The events' URL for who has the cluster's secrets in the folder `access`."""
+    hosts = ",".join(node.address for node in NODES)
+    return f"cassandra://{hosts}/teracompra?login={access / WEBHOOK_LOGIN}"
+
+
+STORE = store_with(GIVEN)
 
 
 class Cluster:

@@ -105,6 +105,12 @@ client {
     read_only = true
   }
 
+  # Who the webhook is to Cassandra: nothing in an open cluster.
+  host_volume "login" {
+    path      = "/var/lib/teracompra/access/login"
+    read_only = true
+  }
+
   # A webhook drains for up to 20 s after SIGTERM.
   max_kill_timeout = "60s"
 

@@ -143,6 +143,11 @@ job "webhook" {
       source    = "teracompra"
       read_only = true
     }
+    volume "login" {
+      type      = "host"
+      source    = "login"
+      read_only = true
+    }
 
     service {
       name = "webhook"
@@ -193,6 +198,12 @@ job "webhook" {
         read_only   = true
       }
 
+      volume_mount {
+        volume      = "login"
+        destination = "/login"
+        read_only   = true
+      }
+
       config {
         command = "/usr/bin/python3"
         args    = ["-m", "webhook"]
@@ -201,7 +212,7 @@ job "webhook" {
       env {
         PYTHONPATH            = "/opt/teracompra/releases/${var.version}"
         WEBHOOK_ADDRESS       = "${NOMAD_ADDR_http}"
-        WEBHOOK_STORE         = "cassandra://192.168.56.11,192.168.56.12,192.168.56.13/teracompra"
+        WEBHOOK_STORE         = "cassandra://192.168.56.11,192.168.56.12,192.168.56.13/teracompra?login=/login/webhook"
         WEBHOOK_CONSUL        = "http://127.0.0.1:8500"
         WEBHOOK_ALLOCATION    = "${NOMAD_ALLOC_INDEX}-${NOMAD_SHORT_ALLOC_ID}"
         WEBHOOK_DRAIN_SECONDS = "20"

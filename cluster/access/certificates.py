@@ -2,6 +2,7 @@
 
 AUTHORITY/ca.pem ca-key.pem         the key stays on the operator's machine
 AGENT/ca.pem agent.pem agent-key.pem
+AGENT/both.pem                      certificate and key in one, as Cassandra wants them
 """
 
 import os
@@ -63,6 +64,8 @@ def renew(name: str, authority: Path, agent: Path) -> None:
         _openssl(*command, "-out", authority / "agent.pem")
         for file in ("ca.pem", "agent.pem", "agent-key.pem"):
             write_private(agent / file, (authority / file).read_text())
+        both = (authority / "agent-key.pem").read_text() + (authority / "agent.pem").read_text()
+        write_private(agent / "both.pem", both)
         (authority / "agent-key.pem").unlink()
 
 
@@ -76,7 +79,8 @@ def days_left(agent: Path, now: float) -> float:
 
 
 def _key(file: Path) -> None:
-    _openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", file)
+    curve = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    _openssl("genpkey", *curve, "-out", file)  # PKCS #8, which the JVM wants
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from cluster.access.grants import end_other_tokens, other_tokens
 from cluster.access.secrets import KEPT, Secrets, new_key
 from cluster.access.settings import AGENTS, write
 from cluster.health import ask, ask_nomad, consul_at
-from cluster.layout import NODES, ClusterError, Node
+from cluster.layout import NODES, ON_NODES, ClusterError, Node
 from cluster.nodes import namespaces
 from tools.say import say
 
@@ -75,8 +75,14 @@ def _reload(agent: str) -> None:
     """Have an agent read its files again, on every node that runs."""
     for node in NODES:
         if namespaces.running(node.name):
-            pid = (node.directory / "log" / f"{agent}.pid").read_text()
-            namespaces.machine(node).must("kill", f"-{signal.SIGHUP.value}", pid)
+            machine = namespaces.machine(node)
+            if agent == "cassandra":  # it looks at them each 10 minutes, or when it is told
+                program = ON_NODES / "node" / "bin" / "cassandra"
+                kept = f"XDG_CACHE_HOME={ON_NODES / 'cache'}"  # as in its unit file
+                machine.must("env", kept, str(program), "nodetool", "reloadssl")
+            else:
+                pid = (node.directory / "log" / f"{agent}.pid").read_text()
+                machine.must("kill", f"-{signal.SIGHUP.value}", pid)
 
 
 def _both(action: str, new: Secrets, manager: Secrets) -> None:

@@ -5,7 +5,8 @@ On the operator's machine they are beside the cluster's other state, for its own
     ca/      the keys that sign certificates, which no node gets
     node/    what every node gets, as /var/lib/teracompra/access (empty for an open cluster):
         secrets.json
-        consul/ nomad/      settings, certificate and key of each agent (`settings`)
+        consul/ nomad/ cassandra/   settings, certificate and key of each agent (`settings`)
+        login/webhook       who receivers are to Cassandra, empty where it asks nobody
 
     operator            the token of who works on the cluster
 
@@ -29,6 +30,10 @@ KEPT = STATE / "access"
 GIVEN = ON_NODE if ROOT == ON_NODES else KEPT / "node"
 """What nodes get, as the caller's machine has it."""
 FILE = "secrets.json"
+WEBHOOK_LOGIN = Path("login") / "webhook"
+"""In `GIVEN`; every task of the webhook has it as /login/webhook."""
+MANAGER, WEBHOOK = "manager", "webhook"
+"""Cassandra's roles: for everything, and for reading and writing events."""
 GOSSIP_BYTES = 32  # AES-256
 
 
@@ -50,6 +55,9 @@ class Secrets:
     """Base64."""
     nomad_manager: str
     """A token for everything."""
+    cassandra_manager: str = ""
+    """The password of that role; empty in the secrets of clusters from before there was one."""
+    cassandra_webhook: str = ""
 
     @classmethod
     def new(cls) -> Self:
@@ -62,6 +70,8 @@ class Secrets:
             consul_operator=new_token(),
             nomad_gossip=new_key(),
             nomad_manager=new_token(),
+            cassandra_manager=new_password(),
+            cassandra_webhook=new_password(),
         )
 
     @classmethod
@@ -75,23 +85,43 @@ class Secrets:
         except (FileNotFoundError, PermissionError):
             return None
 
+    @property
+    def manager_login(self) -> tuple[str, str] | None:
+        """User and password of Cassandra's manager; None where Cassandra asks nobody."""
+        return (MANAGER, self.cassandra_manager) if self.cassandra_manager else None
+
+    @property
+    def webhook_login(self) -> tuple[str, str]:
+        """User and password of the receivers."""
+        return WEBHOOK, self.cassandra_webhook
+
     def write(self, folder: Path) -> None:
         """Keep them in `folder`, for its owner alone."""
         write_private(folder / FILE, json.dumps(asdict(self), indent=2))
 
 
-def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner can read, all of it at once."""
+def write_private(file: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file that only its owner can read, all of it at once.
+
+    In a folder that nobody else may enter it can have another `mode`: for tasks that get it by a
+    mount.
+    """
     new = file.with_name(f".{file.name}.new")
     new.unlink(missing_ok=True)
     new.touch(0o600)
     new.write_text(text)
+    new.chmod(mode)
     new.replace(file)
 
 
 def new_key() -> str:
     """A random key for gossip, in Base64."""
     return base64.b64encode(secrets.token_bytes(GOSSIP_BYTES)).decode()
+
+
+def new_password() -> str:
+    """A random password, of letters, digits, `-` and `_`."""
+    return secrets.token_urlsafe(GOSSIP_BYTES)
 
 
 def new_token() -> str:

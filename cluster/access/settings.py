@@ -3,16 +3,31 @@
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cluster.access.certificates import certify
-from cluster.access.secrets import FILE, ON_NODE, Secrets, write_private
+from cluster.access.secrets import (
+    FILE,
+    MANAGER,
+    ON_NODE,
+    WEBHOOK_LOGIN,
+    Secrets,
+    new_password,
+    write_private,
+)
 from cluster.layout import NETWORK, ClusterError
 from tools.say import say
 
-AGENTS = {"consul": "server.dc1.consul", "nomad": "server.global.nomad"}
+AGENTS = {
+    "consul": "server.dc1.consul",
+    "nomad": "server.global.nomad",
+    "cassandra": "node.cassandra",
+}
 """By agent: the name that makes one a server to its peers."""
+FOLDERS = (*AGENTS, WEBHOOK_LOGIN.parent.name)
+"""Of what nodes get."""
 
 
 def choose(folder: Path, *, wanted: bool | None, runs: bool) -> bool:
@@ -32,31 +47,35 @@ def choose(folder: Path, *, wanted: bool | None, runs: bool) -> bool:
             f"data: scripts/cluster down --keep-data, then scripts/cluster up --{kinds[closed]}"
         )
     if closed:
-        close(folder)
+        close(folder, runs=runs)
     else:
         open_up(folder)
         say("OPEN: whoever reaches the nodes' network may run programs on them, and change all")
     return closed
 
 
-def close(folder: Path) -> None:
+def close(folder: Path, *, runs: bool = False) -> None:
     """Make what a closed cluster needs in `folder`, unless it is there. Raises ClusterError.
 
     All of it appears at once, whenever this is cut off. A cluster that was closed before gets the
-    secrets that it had, which its data knows.
+    secrets that it had, which its data knows. What an older one lacks is added unless it runs.
     """
     if (folder / "node" / FILE).exists():
+        if not runs:
+            _complete(folder)
         return
     if (before := _closed(folder)).exists():
         shutil.rmtree(folder, ignore_errors=True)
         before.rename(folder)
+        _complete(folder)
         return
     new = folder.with_name(f"{folder.name}.new")
     for old in (new, folder):
         shutil.rmtree(old, ignore_errors=True)
     parts = [new / part for part in ("ca", "node")]
-    for one in (new, *parts, *(part / name for part in parts for name in AGENTS)):
+    for one in (new, *parts, *(part / name for part in parts for name in FOLDERS)):
         one.mkdir(mode=0o700)
+    (new / "node" / WEBHOOK_LOGIN.parent).chmod(0o755)
     secrets = Secrets.new()
     write(secrets, new / "node")
     for agent, name in AGENTS.items():
@@ -64,23 +83,48 @@ def close(folder: Path) -> None:
     new.rename(folder)
 
 
+def _complete(folder: Path) -> None:
+    """Add what closed clusters had not when Cassandra's door was open. Raises ClusterError."""
+    found = Secrets.read(folder / "node")
+    if found is None or found.cassandra_manager:
+        return
+    for part in ("ca", "node"):
+        for name in FOLDERS:
+            (folder / part / name).mkdir(mode=0o700, exist_ok=True)
+    (folder / "node" / WEBHOOK_LOGIN.parent).chmod(0o755)
+    agent = "cassandra"
+    certify(AGENTS[agent], folder / "ca" / agent, folder / "node" / agent)
+    passwords = {"cassandra_manager": new_password(), "cassandra_webhook": new_password()}
+    write(replace(found, **passwords), folder / "node")
+
+
 def write(secrets: Secrets, node: Path) -> None:
     """Write them, and what agents are told, in the folder that nodes get."""
-    secrets.write(node)
+    # The secrets last: whoever finds them complete finds the rest.
+    write_private(node / WEBHOOK_LOGIN, f"{' '.join(secrets.webhook_login)}\n", 0o644)
+    write_private(node / "cassandra" / "cqlshrc", cqlshrc(secrets))
     for agent, settings in (("consul", consul(secrets)), ("nomad", nomad(secrets))):
         write_private(node / agent / "closed.json", json.dumps(settings, indent=2))
+    secrets.write(node)
 
 
 def open_up(folder: Path) -> None:
     """Make `folder` that of an open cluster, whose agents are told nothing."""
     if (folder / "node" / FILE).exists():
         folder.rename(_closed(folder))
-    for one in (folder, folder / "node", *(folder / "node" / name for name in AGENTS)):
+    for one in (folder, folder / "node", *(folder / "node" / name for name in FOLDERS)):
         one.mkdir(mode=0o700, exist_ok=True)
+    (folder / "node" / WEBHOOK_LOGIN.parent).chmod(0o755)
+    write_private(folder / "node" / WEBHOOK_LOGIN, "", 0o644)
 
 
 def _closed(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.closed")
+
+
+def cqlshrc(secrets: Secrets) -> str:
+    """How cqlsh logs in as Cassandra's manager."""
+    return f"[plain_text_auth]\nusername = {MANAGER}\npassword = {secrets.cassandra_manager}\n"
 
 
 def consul(secrets: Secrets) -> Mapping[str, Any]:

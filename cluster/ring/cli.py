@@ -20,6 +20,7 @@ from artifacts.cassandra import (
     nodetool_command,
     provide_cassandra,
 )
+from cluster.access.secrets import GIVEN, ON_NODE, Secrets
 from cluster.layout import CQL_PORT, NODES
 from tools.entry import enter
 from tools.network import interface_address
@@ -29,6 +30,14 @@ from tools.venv import VENV
 SEEDS = tuple(node.address for node in NODES)
 OPTIONS = "CASSANDRA_JVM_OPTIONS"
 STORAGE = "/var/lib/cassandra"
+CLOSED = ON_NODE / "cassandra" / "both.pem"
+"""Where nodes of a closed cluster have it."""
+CLOSED_OPTIONS = (
+    # For passwords that are random and long: the usual 2^10 take 50 ms of CPU for each connection.
+    "-Dcassandra.auth_bcrypt_gensalt_log2_rounds=4",
+    # The first role is made this long after a node is up, and tried again as often; 10 s otherwise.
+    "-Dcassandra.superuser_setup_delay_ms=1000",
+)
 REPLACE = "replace"  # a file in the storage: see `node --help`
 
 
@@ -139,12 +148,19 @@ def main() -> int:
 
 
 def schema_at(hosts: list[str], repaired: bool, **settings: Any) -> None:
-    """Apply the schema."""
+    """Apply the schema, and in a closed cluster make its roles."""
     enter_driver()
+    from cluster.ring.roles import have_manager, have_user
     from cluster.ring.schema import UNANSWERED, Schema, SchemaError, UnansweredError, apply_at
 
+    secrets = cluster_secrets(hosts)
+    login = secrets.manager_login if secrets else None
     try:
-        print(apply_at(hosts, Schema(**settings), repaired=repaired))
+        if login:
+            have_manager(hosts, login, copies=len(NODES))
+        print(apply_at(hosts, Schema(**settings), repaired=repaired, login=login))
+        if secrets and login:
+            have_user(hosts, login, secrets.webhook_login, settings["keyspace"])
     except UnansweredError as error:
         fail(str(error), UNANSWERED)
     except SchemaError as error:
@@ -156,10 +172,17 @@ def tell(verb: str, hosts: list[str], keyspace: str) -> None:
     enter_driver()
     from cluster.ring.schema import SchemaError, empty_at, reread_at
 
+    secrets = cluster_secrets(hosts)
+    login = secrets.manager_login if secrets else None
     try:
-        print({"empty": empty_at, "reread": reread_at}[verb](hosts, keyspace))
+        print({"empty": empty_at, "reread": reread_at}[verb](hosts, keyspace, login))
     except SchemaError as error:
         fail(str(error))
+
+
+def cluster_secrets(hosts: list[str]) -> Secrets | None:
+    """Those of the cluster, if the hosts are its nodes and it is closed."""
+    return Secrets.read() if set(hosts) <= set(SEEDS) else None
 
 
 def enter_driver() -> None:
@@ -176,7 +199,9 @@ def run_cqlsh(arguments: list[str]) -> None:
     if command is None:
         fail(f"cqlsh is not installed; {VENV / 'bin' / 'pip'} install cqlsh")
     os.environ.setdefault("CQLSH_HOST", SEEDS[0])
-    os.execv(command, [command, *arguments])
+    login = GIVEN / "cassandra" / "cqlshrc"
+    known = ["--credentials", str(login)] if os.access(login, os.R_OK) else []
+    os.execv(command, [command, *known, *arguments])
 
 
 def run_node(address: str | None, data: Path | None, seeds: str | None = None) -> None:
@@ -190,11 +215,17 @@ def run_node(address: str | None, data: Path | None, seeds: str | None = None) -
         storage.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         fail(f"{storage}: {error.strerror}; name another folder with --data")
+    options = shlex.split(os.environ.get(OPTIONS, ""))
     if address is not None or data is not None:
         text = elsewhere(configuration.read_text(), address, storage, seeds)
         configuration = storage / "cassandra.yaml"
         configuration.write_text(text)
-    options = shlex.split(os.environ.get(OPTIONS, ""))
+    elif CLOSED.exists():
+        closed = (CONFIGURATION / "closed.yaml").read_text()
+        text = f"{configuration.read_text()}\n{closed}"
+        configuration = storage / "cassandra.yaml"
+        configuration.write_text(text)
+        options = [*CLOSED_OPTIONS, *options]
     if (storage / REPLACE).exists():
         own = interface_address("eth1")
         say(f"taking the place of {own} if this node has no data yet")

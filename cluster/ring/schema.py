@@ -17,6 +17,8 @@ DATA_CENTRE = "datacenter1"
 TRUNCATE_SECONDS = 90.0
 PROMISED_COPIES = 3  # with which any one of three nodes may die
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+Login = tuple[str, str]
+"""User and password."""
 UNANSWERED = os.EX_TEMPFAIL  # a script's exit code
 
 
@@ -154,13 +156,15 @@ def _execute(session: Any, statement: str) -> None:
         raise SchemaError(f"the nodes do not agree on the schema after: {statement}")
 
 
-def apply_at(hosts: Sequence[str], schema: Schema, *, repaired: bool = False) -> str:
+def apply_at(
+    hosts: Sequence[str], schema: Schema, *, repaired: bool = False, login: Login | None = None
+) -> str:
     """Apply the schema to the ring at `hosts`; what was done. Raises SchemaError.
 
-    A new keyspace has the factor 3 unless `schema` says another, or the number of nodes where all
-    of `hosts` are there and they are fewer.
+    `login` is who may do so, if the ring asks. A new keyspace has the factor 3 unless `schema` says
+    another, or the number of nodes where all of `hosts` are there and they are fewer.
     """
-    with _session(hosts) as session:
+    with session_at(hosts, login) as session:
         nodes = len(session.cluster.metadata.all_hosts())
         if not replication(session, schema.keyspace):
             schema = replace(schema, replication=_first_factor(schema, nodes, len(set(hosts))))
@@ -172,13 +176,13 @@ def apply_at(hosts: Sequence[str], schema: Schema, *, repaired: bool = False) ->
         return "\n".join([*done, *_too_few(replication(session, schema.keyspace), nodes)])
 
 
-def empty_at(hosts: Sequence[str], keyspace: str) -> str:
+def empty_at(hosts: Sequence[str], keyspace: str, login: Login | None = None) -> str:
     """Delete every event; what was done. Raises SchemaError. Every node must be up.
 
     Receivers may run: they notice within seconds, and list what they wrote meanwhile.
     """
     schema = Schema(keyspace)
-    with _session(hosts) as session:
+    with session_at(hosts, login) as session:
         for table in ("events", "lanes"):  # what is listed last is listed again: see Lane.recount
             session.execute(f"TRUNCATE {schema.keyspace}.{table}", timeout=TRUNCATE_SECONDS)
     return (
@@ -187,19 +191,20 @@ def empty_at(hosts: Sequence[str], keyspace: str) -> str:
     )
 
 
-def reread_at(hosts: Sequence[str], keyspace: str) -> str:
+def reread_at(hosts: Sequence[str], keyspace: str, login: Login | None = None) -> str:
     """Have receivers forget what they remember of the store. Raises SchemaError."""
     schema = Schema(keyspace)
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    with _session(hosts) as session:
+    with session_at(hosts, login) as session:
         _execute(session, f"ALTER TABLE {schema.keyspace}.lanes WITH comment = 'read anew {now}'")
     return "receivers read everything again within seconds"
 
 
 @contextmanager
-def _session(hosts: Sequence[str]) -> Iterator[Any]:
+def session_at(hosts: Sequence[str], login: Login | None = None) -> Iterator[Any]:
     """A session with the ring at `hosts`. Raises SchemaError for whatever goes wrong in it."""
     from cassandra import OperationTimedOut
+    from cassandra.auth import PlainTextAuthProvider
     from cassandra.cluster import Cluster, DriverException, NoHostAvailable
     from cassandra.policies import RoundRobinPolicy
 
@@ -207,6 +212,7 @@ def _session(hosts: Sequence[str]) -> Iterator[Any]:
         cluster = Cluster(
             hosts,
             load_balancing_policy=RoundRobinPolicy(),
+            auth_provider=PlainTextAuthProvider(*login) if login else None,
             protocol_version=5,
             connect_timeout=10,
             control_connection_timeout=10,

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from artifacts import binaries, cassandra
-from cluster.access.secrets import GIVEN, Secrets
+from cluster.access.secrets import GIVEN, WEBHOOK_LOGIN, Secrets
 from cluster.autoscaling.view import autoscaler_at
 from cluster.health import Health, Instance, ask_nomad, look
 from cluster.layout import AUTOSCALER, NODES, TRAFFIC_PORT, WEBHOOK
@@ -85,7 +85,9 @@ class ClusterTarget(Target):
             raise TargetUnavailable(
                 f"no Nomad knows the job {WEBHOOK}; scripts/cluster run {WEBHOOK}"
             )
-        return store
+        return store.replace(
+            f"login=/{WEBHOOK_LOGIN}", f"login={SECRETS[self.name] / WEBHOOK_LOGIN}"
+        )
 
 
 def _asked(health: Health) -> int | None:

@@ -20,8 +20,8 @@ from harness.verification import Bounds
 from harness.waiting import wait_for
 from tests.cluster.load import load
 
-PORTS = {"consul": 8300, "nomad": 4647}
-RPC_TLS = {"consul": b"\x03", "nomad": b"\x04"}
+PORTS = {"consul": 8300, "nomad": 4647, "cassandra": 7000}
+RPC_TLS = {"consul": "03", "nomad": "04", "cassandra": ""}
 """What a connection begins with that is to go on as TLS (agent/pool, helper/pool: RpcTLS)."""
 
 
@@ -30,13 +30,13 @@ def served(node: Node, agent: str) -> str:
     code = (
         "import socket, ssl, sys\n"
         "s = socket.create_connection((sys.argv[4], int(sys.argv[1])), 5)\n"
-        "s.sendall(bytes([int(sys.argv[2])]))\n"
+        "s.sendall(bytes.fromhex(sys.argv[2]))\n"
         "c = ssl._create_unverified_context()\n"
         "c.load_cert_chain(sys.argv[3] + '/agent.pem', sys.argv[3] + '/agent-key.pem')\n"
         "print(ssl.DER_cert_to_PEM_cert(c.wrap_socket(s).getpeercert(True)))\n"
     )
     folder = f"/var/lib/teracompra/access/{agent}"
-    words = (str(PORTS[agent]), str(RPC_TLS[agent][0]), folder, node.address)
+    words = (str(PORTS[agent]), RPC_TLS[agent], folder, node.address)
     command = inside(node, "python3", "-c", code, *words)
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return "".join(done.stdout.split())

@@ -5,23 +5,29 @@ asked, the question comes from this machine, which the filter lets through.
 """
 
 import json
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import requests
+from cassandra import Unauthorized
 
 from artifacts.binaries import provide_binary
-from cluster.access.secrets import KEPT, Secrets
+from cluster.access.secrets import GIVEN, KEPT, Secrets
 from cluster.health import look
 from cluster.layout import CONSUL_PORT, NODES, NOMAD_PORT, ROUTES_PORT, STATE, TRAFFIC_PORT
 from cluster.linux.namespace import LastingSwitch, Machine
 from cluster.nodes import namespaces
 from cluster.nodes.namespaces import KIT, inside
+from cluster.ring.roles import FIRST
+from cluster.ring.schema import UnansweredError, session_at
 from harness.cluster import Cluster
 from harness.processes import in_network, network_of
 from harness.waiting import wait_for
@@ -31,6 +37,7 @@ pytestmark = pytest.mark.usefixtures("cluster")
 OPEN_TO_ALL = {CONSUL_PORT, NOMAD_PORT, ROUTES_PORT, TRAFFIC_PORT}
 """The pages of Consul, Nomad and Fabio, and the webhook's door."""
 ADDRESS = "192.168.56.66/24"
+INTERNODE_PORT = 7000  # storage_port in cassandra/cassandra.yaml
 NODE = NODES[0]
 CONSUL, NOMAD = NODE.url(CONSUL_PORT), NODE.url(NOMAD_PORT)
 PINNED = {"LTarget": "${node.unique.name}", "Operand": "=", "RTarget": NODE.name}
@@ -179,6 +186,60 @@ def test_a_consul_without_the_key_is_no_member(tmp_path: Path, key: str) -> None
         agent.kill()
         agent.wait()
     assert members() == {node.name for node in NODES}
+
+
+@pytest.mark.parametrize("login", [None, FIRST], ids=["nobody", "the first"])
+def test_cassandra_lets_in_nobody_without_a_role_of_the_clusters(
+    login: tuple[str, str] | None,
+) -> None:
+    for node in NODES:
+        with pytest.raises(UnansweredError, match="authenticat"), session_at([node.address], login):
+            pass
+
+
+def test_receivers_read_and_write_events_and_nothing_else() -> None:
+    secrets = Secrets.read()
+    assert secrets is not None
+    with session_at([NODE.address], secrets.webhook_login) as session:
+        session.execute("SELECT * FROM teracompra.lanes LIMIT 1")
+        for statement in (
+            "DROP TABLE teracompra.lanes",
+            "SELECT * FROM system_auth.roles",
+            "ALTER ROLE cassandra WITH LOGIN = true",
+            "CREATE KEYSPACE mine WITH replication = {'class': 'SimpleStrategy'}",
+        ):
+            with pytest.raises(Unauthorized):
+                session.execute(statement)
+
+
+@pytest.mark.parametrize("agent", ["", "consul", "cassandra"])
+def test_only_a_certificate_of_cassandras_makes_a_node(agent: str) -> None:
+    """Not another agent's, and not none. With TLS 1.3 who is refused hears it at the first read."""
+    context = ssl.create_default_context(cafile=str(GIVEN / "cassandra" / "ca.pem"))
+    context.check_hostname = False
+    if agent:
+        files = (GIVEN / agent / "agent.pem", GIVEN / agent / "agent-key.pem")
+        context.load_cert_chain(*map(str, files))
+
+    def is_let_in() -> bool:
+        with (
+            socket.create_connection((NODE.address, INTERNODE_PORT), 5) as connection,
+            context.wrap_socket(connection) as tls,
+        ):
+            tls.settimeout(1)
+            try:
+                return tls.recv(1) != b""
+            except TimeoutError:
+                return True  # it waits for what a node says first
+            except (ssl.SSLError, ConnectionError):
+                return False
+
+    assert is_let_in() is (agent == "cassandra")
+    with socket.create_connection((NODE.address, INTERNODE_PORT), 5) as plain:
+        plain.settimeout(5)
+        plain.sendall(bytes(64))
+        with suppress(ConnectionError):
+            assert plain.recv(1) in {b"", b"\x15"}, "an end, or an alert of TLS's before it"
 
 
 def members() -> set[str]:

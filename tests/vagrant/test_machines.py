@@ -27,7 +27,7 @@ from cluster.linux.namespace import missing as namespaces_missing
 from cluster.nodes.kind import NAMES
 from cluster.nodes.virtual import fill
 from cluster.up import is_ready, servers_are_well
-from harness.cluster import DOORS, STORE, Cluster
+from harness.cluster import DOORS, Cluster, store_with
 from harness.generator import Generator
 from harness.http import count, request
 from harness.verification import Bounds, judged, of_its_runs, settled_counts
@@ -116,6 +116,11 @@ class Vagrant:
                 raise TimeoutError(f"`vagrant {' '.join(arguments)}`: {late[0].strip()}")
             raise AssertionError("".join(printed.splitlines(keepends=True)[-LAST_LINES:]))
         return printed
+
+    @property
+    def store(self) -> str:
+        """The events' URL, with the machines' own secrets."""
+        return store_with(self.checkout / ".vagrant" / "access" / "node")
 
     def ssh(self, node: str, command: str) -> str:
         """What a command prints that is typed on a node, which must succeed."""
@@ -217,9 +222,9 @@ def counted(door: str) -> int:
     return patiently(lambda: count(door)).events
 
 
-def stored() -> int:
+def stored(vagrant: Vagrant) -> int:
     """How many events with an id are stored."""
-    return patiently(lambda: len(set(stored_ids(STORE))))
+    return patiently(lambda: len(set(stored_ids(vagrant.store))))
 
 
 def test_up_ends_with_three_nodes_that_are_well(created: Vagrant) -> None:
@@ -334,10 +339,10 @@ def test_provisioned_again_nothing_is_changed_or_restarted(vagrant: Vagrant) -> 
 
 def test_a_node_comes_back_from_a_reboot(vagrant: Vagrant) -> None:
     with vagrant.watch():
-        rows = stored()
+        rows = stored(vagrant)
         vagrant("reload", "node-3")
         await_well()
-        assert stored() == rows
+        assert stored(vagrant) == rows
 
 
 def test_a_node_is_hurt_and_comes_back_under_load(
@@ -367,8 +372,8 @@ def test_a_node_is_hurt_and_comes_back_under_load(
         outcomes = {**load.outcomes(), **cut_off.outcomes()}
         for door in DOORS:
             counted(door)  # they may be late; once they answer, they must be right within a minute
-    settled_counts(DOORS, STORE)
-    ids = patiently(lambda: list(of_its_runs(outcomes, stored_ids(STORE))))
+    settled_counts(DOORS, vagrant.store)
+    ids = patiently(lambda: list(of_its_runs(outcomes, stored_ids(vagrant.store))))
     show(judged(outcomes, ids, Bounds(acknowledged=600, unknown=len(outcomes))))
     show(f"{way.name}: errors at the other doors {kinds}")
     if way.polite:
@@ -378,12 +383,12 @@ def test_a_node_is_hurt_and_comes_back_under_load(
 def test_all_are_halted_and_come_back_by_themselves(vagrant: Vagrant) -> None:
     with vagrant.watch():
         scale(vagrant, 3)
-        rows = stored()
+        rows = stored(vagrant)
         vagrant("halt")
         vagrant("up", "--no-provision")
         await_well()
         await_receivers(3)
-        assert stored() == rows
+        assert stored(vagrant) == rows
 
 
 def test_destroy_leaves_nothing(created: Vagrant) -> None:

@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -41,7 +44,9 @@ def test_a_new_cluster_is_closed_and_stays_what_it_is(folder: Path) -> None:
 def test_only_its_owner_reads_it(folder: Path) -> None:
     choose(folder, wanted=None, runs=False)
     for path in (folder, *folder.rglob("*")):
-        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+        given = "login" in path.parts and path.parent.name != "ca"  # to tasks, by a mount
+        modes = (0o755, 0o644) if given else (0o700, 0o600)
+        assert path.stat().st_mode & 0o777 == modes[path.is_file()], path
 
 
 def test_who_may_not_read_them_knows_none() -> None:
@@ -64,6 +69,7 @@ def test_an_open_one_that_is_closed_again_has_the_secrets_that_its_data_knows(fo
     assert not choose(folder, wanted=False, runs=False)
     assert secrets(folder) is None
     assert all(not list((folder / "node" / name).iterdir()) for name in AGENTS)
+    assert (folder / "node" / "login" / "webhook").read_text() == ""
     assert not choose(folder, wanted=None, runs=False)  # it stays open
     assert choose(folder, wanted=True, runs=False)
     assert secrets(folder) == before
@@ -105,9 +111,9 @@ def verify(folder: Path, authority: str, agent: str) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def test_no_kind_of_agent_has_a_certificate_that_opens_the_other(folder: Path) -> None:
+def test_no_kind_of_agent_has_a_certificate_that_opens_another(folder: Path) -> None:
     close(folder)
-    for authority, agent in (("consul", "nomad"), ("nomad", "consul")):
+    for authority, agent in permutations(AGENTS, 2):
         with pytest.raises(subprocess.CalledProcessError):
             verify(folder, authority, agent)
     assert not list((folder / "node").rglob("ca-key.pem"))
@@ -117,12 +123,40 @@ def test_no_agent_is_told_the_others_keys(folder: Path) -> None:
     close(folder)
     known = secrets(folder)
     assert known is not None
-    told = {name: (folder / "node" / name / "closed.json").read_text() for name in AGENTS}
-    for text in told.values():
-        assert json.loads(text)
+    told = {
+        name: "".join(file.read_text() for file in (folder / "node" / name).iterdir())
+        for name in (*AGENTS, "login")
+    }
+    for name in ("consul", "nomad"):
+        assert json.loads((folder / "node" / name / "closed.json").read_text())
     assert known.nomad_manager not in "".join(told.values())
-    assert known.consul_manager not in told["nomad"]
+    assert known.consul_manager not in told["nomad"] + told["cassandra"] + told["login"]
     assert known.nomad_gossip not in told["consul"]
+    assert known.cassandra_manager not in told["consul"] + told["nomad"] + told["login"]
+    assert told["login"] == f"webhook {known.cassandra_webhook}\n"
+
+
+def test_an_older_closed_cluster_gets_what_it_lacks_while_it_does_not_run(folder: Path) -> None:
+    close(folder)
+    known = secrets(folder)
+    assert known is not None
+    # 1. As it was before Cassandra asked anybody.
+    for part in ("ca", "node"):
+        for name in ("cassandra", "login"):
+            shutil.rmtree(folder / part / name)
+    before = replace(known, cassandra_manager="", cassandra_webhook="")
+    before.write(folder / "node")
+    # 2. Nodes that run have no such files, and would not understand one that has.
+    assert choose(folder, wanted=None, runs=True)
+    assert secrets(folder) == before
+    assert before.manager_login is None
+    # 3. At the next start it is whole, and the rest is what it was.
+    assert choose(folder, wanted=None, runs=False)
+    after = secrets(folder)
+    assert after is not None
+    assert after.manager_login is not None
+    assert replace(after, cassandra_manager="", cassandra_webhook="") == before
+    verify(folder, "cassandra", "cassandra")
 
 
 def test_a_renewed_certificate_is_another_one_by_the_same_authority(folder: Path) -> None:

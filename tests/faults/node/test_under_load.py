@@ -11,6 +11,8 @@ import pytest
 
 from cluster.faults import FAULTS, fault
 from cluster.layout import NODES
+from cluster.ring.roles import FIRST
+from cluster.ring.schema import UnansweredError, session_at
 from harness.cluster import Cluster
 from harness.hurting import ROLES, Case, run
 from tests.support.say import Say
@@ -75,3 +77,6 @@ def test_a_lost_disk_is_replaced_by_one_command(cluster: Cluster) -> None:
     assert "all is well, after" in shown.stderr
     cluster.command("spread")
     cluster.command("status")
+    # A node that joins anew does not bring back the role that everybody knows.
+    with pytest.raises(UnansweredError, match="authenticat"), session_at([victim.address], FIRST):
+        pass

@@ -29,16 +29,23 @@ def test_each_log_in_has_the_password_that_is_there_then(tmp_path: Path) -> None
 
 def log_in(login: FileLogin) -> tuple[str, str]:
     authenticator = login.new_authenticator("127.0.0.1")
+    assert authenticator is not None
     return authenticator.username, authenticator.password
 
 
 @pytest.mark.parametrize(
-    "text", ["", "\n", "webhook", "webhook ", " secret", "webhook secret\nand more"]
+    "text", ["\n", "webhook", "webhook ", " secret", "webhook secret\nand more"]
 )
 def test_what_is_no_login_is_refused_without_showing_it(tmp_path: Path, text: str) -> None:
     with pytest.raises(LoginError, match="one line: USER PASSWORD") as caught:
         read_login(write(tmp_path / "login", text))
     assert "secret" not in str(caught.value)
+
+
+def test_an_empty_file_is_for_a_ring_that_asks_nobody(tmp_path: Path) -> None:
+    file = write(tmp_path / "login", "")
+    assert read_login(file) is None
+    assert FileLogin(file).new_authenticator("127.0.0.1") is None
 
 
 def test_no_text_at_all(tmp_path: Path) -> None:
