@@ -205,13 +205,19 @@ def session_at(hosts: Sequence[str], login: Login | None = None) -> Iterator[Any
     """A session with the ring at `hosts`. Raises SchemaError for whatever goes wrong in it."""
     from cassandra import OperationTimedOut
     from cassandra.auth import PlainTextAuthProvider
-    from cassandra.cluster import Cluster, DriverException, NoHostAvailable
+    from cassandra.cluster import (
+        EXEC_PROFILE_DEFAULT,
+        Cluster,
+        DriverException,
+        ExecutionProfile,
+        NoHostAvailable,
+    )
     from cassandra.policies import RoundRobinPolicy
 
     try:
         cluster = Cluster(
             hosts,
-            load_balancing_policy=RoundRobinPolicy(),
+            execution_profiles={EXEC_PROFILE_DEFAULT: ExecutionProfile(RoundRobinPolicy())},
             auth_provider=PlainTextAuthProvider(*login) if login else None,
             protocol_version=5,
             connect_timeout=10,
