@@ -32,6 +32,12 @@ COMMIT;
 """
 
 
+_SAME = "SELECT (SELECT count(*) FROM events) = (SELECT coalesce(sum(events), 0) FROM counts)"
+_COUNT_ALL = """
+INSERT INTO counts (second, events) SELECT received_at / 1000000, count(*) FROM events GROUP BY 1
+"""
+
+
 class DamagedError(Exception):
     """A check found the file damaged."""
 
@@ -58,12 +64,35 @@ def check_owner(db: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def is_small(path: Path) -> bool:
+    """Whether a start has time to look at all of the file."""
+    return path.stat().st_size <= CHECKED_WHOLE_BYTES
+
+
+def recount(db: sqlite3.Connection) -> bool:
+    """Make the counts those of the events that are there; whether they were not.
+
+    That is so after somebody has deleted events by hand.
+    """
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        is_right = db.execute(_SAME).fetchone()[0]
+        if not is_right:
+            db.execute("DELETE FROM counts")
+            db.execute(_COUNT_ALL)
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    return not is_right
+
+
 def check_contents(db: sqlite3.Connection, path: Path) -> None:
     """Look for damage: everywhere in a small file, in what counting needs in a large one.
 
     Raises DamagedError.
     """
-    small = path.stat().st_size <= CHECKED_WHOLE_BYTES
+    small = is_small(path)
     check = "PRAGMA quick_check(1)" if small else "PRAGMA quick_check('counts')"
     found = db.execute(check).fetchone()[0]
     if found != "ok":
