@@ -43,6 +43,12 @@ def counter(path: Path) -> int:
     return 0
 
 
+def check_kind(path: Path) -> None:
+    """Refuse a pipe, a device or the like, before it is opened. Raises StartError."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise StartError(f"{path} is no ordinary file; name another path in WEBHOOK_STORE")
+
+
 def check_header(path: Path) -> None:
     """Refuse what is no SQLite file before SQLite itself touches it. Raises StartError."""
     if path.exists() and path.stat().st_size:

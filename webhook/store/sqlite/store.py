@@ -16,7 +16,7 @@ from webhook.store.sqlite.advice import advice
 from webhook.store.sqlite.expiry import Expiry
 from webhook.store.sqlite.files import WAL, beside, has_log, inode, is_private, real
 from webhook.store.sqlite.guard import Guard
-from webhook.store.sqlite.header import check_header, counter
+from webhook.store.sqlite.header import check_header, check_kind, counter
 from webhook.store.sqlite.lock import Lock, Note
 from webhook.store.sqlite.mounted import refuse_own_mount
 from webhook.store.sqlite.opening import check_sqlite
@@ -126,6 +126,7 @@ class SqliteStore:
 
     def _start(self) -> None:
         check_sqlite()
+        check_kind(self._path)
         before = self._lock.take()
         path = self._path
         try:
