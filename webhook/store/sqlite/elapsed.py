@@ -23,6 +23,9 @@ class ElapsedTime:
         self._at = monotonic
         self._offset = 0.0
         self._ahead_since: float | None = None
+        self._offset_before: float | None = None
+        self.stepped = 0.0
+        """By how many seconds the wall clock was set between the last two calls of `now`."""
 
     @property
     def believed(self) -> float:
@@ -39,6 +42,8 @@ class ElapsedTime:
         self._believed += monotonic - self._at
         self._at = monotonic
         offset = wall - monotonic
+        before, self._offset_before = self._offset_before, offset
+        self.stepped = offset - before if before is not None else 0.0
         if wall <= self._believed + SLACK_SECONDS:
             self._ahead_since = None
             self._believed = wall

@@ -18,7 +18,7 @@ from webhook.store.sqlite.expiry import Expiry
 from webhook.store.sqlite.files import WAL, beside, has_log
 from webhook.store.sqlite.guard import Guard
 from webhook.store.sqlite.opening import open_writing
-from webhook.store.sqlite.schema import check_contents, is_small, recount
+from webhook.store.sqlite.schema import add_clock_steps, check_contents, is_small, recount
 
 log = logging.getLogger(__package__)
 
@@ -60,6 +60,7 @@ class Writer:
         """
         self._db = open_writing(self._guard, "rwc")
         check_contents(self._db, self._guard.path)
+        add_clock_steps(self._db)
         self._write_probe(self._db)
         if is_small(self._guard.path) and recount(self._db):
             log.warning(
