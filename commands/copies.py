@@ -6,19 +6,18 @@ meanwhile. It appears complete and checked, or not at all.
 
 import fcntl
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
-from webhook.store.sqlite.files import LOCK, PRIVATE, SUFFIXES, beside, provide
-from webhook.store.sqlite.header import counter
-from webhook.store.sqlite.lock import Note
-from webhook.store.sqlite.orphan import orphaned_log
-from webhook.store.sqlite.schema import APPLICATION_ID
+from webhook.store.contract import StartError
+from webhook.store.sqlite.files import LOCK, PRIVATE, SUFFIXES, beside, provide, real
+from webhook.store.sqlite.orphan import refuse_orphaned_log
+from webhook.store.sqlite.schema import APPLICATION_ID, recount
 
 
 class StoreError(Exception):
@@ -37,17 +36,13 @@ def back_up(store: Path, copy: Path) -> Copy:
     """Make `copy` the content of `store`, which may be in use. Raises StoreError."""
     if copy.exists():
         raise StoreError(f"{copy} exists already; name a new file")
+    store = real(store)
     began = time.monotonic()
     part = copy.with_name(f"{copy.name}.part")
     part.unlink(missing_ok=True)
     _refuse_orphaned_log(store)
     try:
-        with closing(_open(store)) as db:
-            _check_owner(db, store)
-            provide(part)
-            db.execute("VACUUM INTO ?", (str(part),))
-        events = _check(part)
-        _sync(part)
+        events = _copy(store, part)
         part.rename(copy)
         _sync(copy.absolute().parent)
     except (OSError, sqlite3.Error) as error:
@@ -59,16 +54,19 @@ def back_up(store: Path, copy: Path) -> Copy:
 
 def restore(copy: Path, store: Path) -> list[Path]:
     """Put `copy` at the path of `store`; the new paths of the old files. Raises StoreError."""
+    copy, store = real(copy), real(store)
+    _refuse_orphaned_log(copy)
     try:
         _check(copy)
         with _alone(store):
             part = store.with_name(f"{store.name}.part")
             part.unlink(missing_ok=True)
-            provide(part)
-            shutil.copyfile(copy, part)
-            _sync(part)
-            moved = _put_aside(store)
-            part.rename(store)
+            try:
+                _copy(copy, part)
+                moved = _put_aside(store)
+                part.rename(store)
+            finally:
+                part.unlink(missing_ok=True)
             _sync(store.absolute().parent)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{copy} could not be restored to {store}: {error}") from error
@@ -77,6 +75,7 @@ def restore(copy: Path, store: Path) -> list[Path]:
 
 def empty(store: Path) -> list[Path]:
     """Leave nothing at the path of `store`; the new paths of its files. Raises StoreError."""
+    store = real(store)
     try:
         with _alone(store):
             moved = _put_aside(store)
@@ -89,11 +88,26 @@ def empty(store: Path) -> list[Path]:
 def _refuse_orphaned_log(store: Path) -> None:
     """Raises StoreError if opening the store would make SQLite delete or misapply a log."""
     try:
-        lock = beside(store, LOCK).read_text(errors="replace")
-    except OSError:
-        lock = ""
-    if reason := orphaned_log(store, Note.read(lock), counter(store)):
-        raise StoreError(reason)
+        refuse_orphaned_log(store)
+    except StartError as error:
+        raise StoreError(str(error)) from None
+
+
+def _copy(store: Path, part: Path) -> int:
+    """Write into `part` what a reader of `store` sees, in its log too; the number of its events.
+
+    Its counts are those of the events that it has. Raises StoreError.
+    """
+    with closing(_open(store)) as db:
+        _check_owner(db, store)
+        provide(part)
+        db.execute("VACUUM INTO ?", (str(part),))
+    with closing(_open(part)) as db:
+        db.isolation_level = None
+        recount(db)
+    events = _check(part)
+    _sync(part)
+    return events
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -119,11 +133,7 @@ def _check(path: Path) -> int:
         found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
             raise StoreError(f"{path} is damaged: {found}")
-        events = int(db.execute("SELECT count(*) FROM events").fetchone()[0])
-        counted = db.execute("SELECT coalesce(sum(events), 0) FROM counts").fetchone()[0]
-    if events != counted:
-        raise StoreError(f"{path} has {events} events and counts {counted}: make another copy")
-    return events
+        return int(db.execute("SELECT count(*) FROM events").fetchone()[0])
 
 
 @contextmanager
@@ -147,11 +157,17 @@ def _alone(store: Path) -> Iterator[None]:
 def _put_aside(store: Path) -> list[Path]:
     """Rename the store's files, the log with them; their new names."""
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    names = (f".before-{moment}{f'-{n}' if n else ''}" for n in count())
+    free = next(
+        name
+        for name in names
+        if not any(os.path.lexists(beside(store, name + suffix)) for suffix in SUFFIXES)
+    )
     moved = []
     for suffix in SUFFIXES:
         path = beside(store, suffix)
         if path.exists():
-            moved.append(beside(store, f".before-{moment}{suffix}"))
+            moved.append(beside(store, free + suffix))
             path.rename(moved[-1])
     return moved
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from webhook.http.exchange import PostExchange
 from webhook.http.notice import Notice
+from webhook.http.parser import BLANKS
 from webhook.keys import KeysError, parse_authorization, read_keys
 from webhook.problem import Problem
 from webhook.replay import Key, Replays, key_of
@@ -76,23 +77,28 @@ class Access:
         for name, value in exchange.raw_headers:
             lower = name.lower()
             if lower in _LOOKED_AT:
-                sent[lower] = value
+                sent[lower] = value.strip(BLANKS)
         authorization, signatures = sent.get(_AUTHORIZATION), sent.get(SIGNATURE)
-        if authorization and parse_authorization(authorization) in self._keys.sending:
+        known = authorization is not None and self._knows_sender(authorization)
+        if known and signatures is None:
             return
         if signatures is None:
             raise self._refusal("missing" if authorization is None else "unknown")
         claim = parse_claim(sent.get(ID), sent.get(TIMESTAMP), signatures)
-        if claim is None:
-            raise self._refusal("bad")
-        if abs(self._now() - claim.seconds) > self._tolerance:
-            raise self._refusal("stale")
-        exchange.claim = claim
+        stale = claim is not None and abs(self._now() - claim.seconds) > self._tolerance
+        exchange.is_let_in = known
+        if claim is not None and not stale:
+            exchange.claim = claim
+        elif not known:
+            raise self._refusal("stale" if stale else "bad")
+
+    def _knows_sender(self, authorization: bytes) -> bool:
+        return parse_authorization(authorization) in self._keys.sending
 
     def verify(self, exchange: PostExchange, body: bytes) -> Key | None:
-        """Judge the signature, if that is what let the POST in: the sender and its id.
+        """Judge the signature, if there is one: the sender and its id.
 
-        Raises Problem.
+        It may be another's, if a password or a token has let the POST in. Raises Problem.
         """
         claim = exchange.claim
         if claim is None:
@@ -100,6 +106,8 @@ class Access:
         for owner, secrets in self._keys.signing.items():
             if is_signed(claim, secrets, body):
                 return key_of(owner, claim.id)
+        if exchange.is_let_in:
+            return None
         raise self._refusal("bad")
 
     def check_reader(self, authorization: str | None) -> None:

@@ -24,6 +24,8 @@ from webhook.window import isoformat
 
 PAGE_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 PAGE = Path(__file__).parent / "page"
+PAGE_FILES = ("icon.svg", "page.css", "page.js")
+"""Of it, those below /page/."""
 
 
 @dataclass(slots=True)
@@ -286,7 +288,7 @@ def make_application(
             ("/ready", ReadyHandler, given),
             ("/()", PageHandler, {"path": PAGE, "default_filename": "index.html"}),
             # The page's own addresses are relative to "/"; below /page/ they would lead nowhere.
-            (r"/page/((?!index\.html).*)", PageHandler, {"path": PAGE}),
+            (rf"/page/({'|'.join(map(re.escape, PAGE_FILES))})", PageHandler, {"path": PAGE}),
         ],
         default_handler_class=NotFoundHandler,
         log_function=lambda _handler: None,

@@ -99,7 +99,8 @@ class GroupCommit(Generic[S]):
     """Carries submissions to the store in groups.
 
     `settle(submissions, outcome)` is called on the event loop when submissions are settled;
-    `wrote(events, seconds)` when a write has returned, whatever its outcome.
+    `wrote(events, seconds)` when a write has returned, whatever its outcome; then
+    `ended(submissions, outcome)`, for who wants to know what became of what rule 5 made UNKNOWN.
     """
 
     def __init__(
@@ -108,11 +109,13 @@ class GroupCommit(Generic[S]):
         limits: CommitLimits,
         settle: Callable[[Sequence[S], Outcome], None],
         wrote: Callable[[int, float], None] = lambda _events, _seconds: None,
+        ended: Callable[[Sequence[S], Outcome], None] | None = None,
     ) -> None:
         self._store = store
         self._limits = limits
         self._settle_submissions = settle
         self._wrote = wrote
+        self._ended = ended
         self._queue: deque[S] = deque()
         self._writes: set[Write[S]] = set()
         self._lanes: list[asyncio.Task[None]] = []
@@ -189,6 +192,8 @@ class GroupCommit(Generic[S]):
             self.figures.writes += 1
             self._wrote(len(write.events), time.monotonic() - write.began_at)
             self._settle(write, outcome)
+            if self._ended is not None:
+                self._ended(write.submissions, outcome)
 
     async def _gather(self) -> None:
         """Let in what can be read already (rule 2)."""

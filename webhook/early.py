@@ -10,8 +10,14 @@ from typing import NoReturn
 def prepare() -> None:
     """Ensure the three standard streams, and handle a stop."""
     open_standard_streams()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stops():
         signal.signal(number, _leave)
+
+
+def stops() -> tuple[signal.Signals, ...]:
+    """The signals that mean a stop: the end of a terminal too, unless nohup has it ignored."""
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return (signal.SIGTERM, signal.SIGINT, *((signal.SIGHUP,) if hangs_up else ()))
 
 
 def open_standard_streams() -> None:

@@ -51,16 +51,24 @@ def parse(body: bytes, received_at: int, max_events: int) -> list[Event]:
     except UnicodeDecodeError as error:
         raise _explain_bytes(body, error) from None
     try:
-        if text.lstrip(" \t\r\n").startswith("["):
-            return _parse_array(text, received_at, max_events)
-        shape = _SHAPE.decode(text)
+        return _parse_strictly(text, received_at, max_events)
     except (msgspec.DecodeError, RecursionError) as error:
-        if text.startswith(_MARK):  # which is not part of the text that it marks as UTF-8
-            return parse(body.removeprefix(codecs.BOM_UTF8), received_at, max_events)
-        if lenient.may_help(text):
-            return _parse_leniently(text, received_at, max_events)
-        raise _explain(text, error) from None
-    return [_event(received_at, shape, text)]
+        reason = error
+    if text.startswith(_MARK):  # which is not part of the text that it marks as UTF-8
+        text = text.removeprefix(_MARK)
+        try:
+            return _parse_strictly(text, received_at, max_events)
+        except (msgspec.DecodeError, RecursionError) as error:
+            reason = error
+    if lenient.may_help(text):
+        return _parse_leniently(text, received_at, max_events)
+    raise _explain(text, reason)
+
+
+def _parse_strictly(text: str, received_at: int, max_events: int) -> list[Event]:
+    if text.lstrip(" \t\r\n").startswith("["):
+        return _parse_array(text, received_at, max_events)
+    return [_event(received_at, _SHAPE.decode(text), text)]
 
 
 def _parse_array(text: str, received_at: int, max_events: int) -> list[Event]:
@@ -91,7 +99,7 @@ def _check_length(events: int, most: int) -> None:
 def _parse_leniently(text: str, received_at: int, max_events: int) -> list[Event]:
     """Events with lone surrogates in their strings."""
     try:
-        found, is_array = lenient.objects(text)
+        found, is_array = lenient.objects(text, max_events)
     except RecursionError:
         raise Problem(HTTPStatus.BAD_REQUEST, "the JSON is nested too deeply") from None
     except ValueError as error:

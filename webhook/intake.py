@@ -60,7 +60,10 @@ class Intake:
         self.figures = IntakeFigures()
         self.offered = BusiestSecond()
         """Of valid events, whatever became of them."""
-        self.commit: GroupCommit[PostExchange] = GroupCommit(store, limits, self._settled, wrote)
+        ended = None if access is None else self._ended
+        self.commit: GroupCommit[PostExchange] = GroupCommit(
+            store, limits, self._settled, wrote, ended
+        )
 
     def take(self, exchange: PostExchange, body: bytes) -> None:
         """Take a POST, to be answered when it is settled. Raises Problem if it is not taken."""
@@ -97,6 +100,8 @@ class Intake:
             exchange.connection.prepare(exchange, events)
             exchange.connection.flush()
             return True
+        if access.replays.is_open(key) and (unknown := _PROBLEMS[Outcome.UNKNOWN]) is not None:
+            raise unknown  # its write is still in flight, and may store it
         exchange.submitted_at = now
         return access.replays.wait(key, exchange)
 
@@ -113,8 +118,16 @@ class Intake:
             if exchange.key is None:
                 continue
             events = len(exchange.events) if outcome is Outcome.STORED else 0
-            again = replays.settle(exchange.key, events)
+            again = replays.settle(exchange.key, events, known=outcome is not Outcome.UNKNOWN)
             for one in again:
                 one.events = exchange.events
             if again:
                 self._answer(again, _PROBLEMS[outcome])
+
+    def _ended(self, exchanges: Sequence[PostExchange], outcome: Outcome) -> None:
+        """Now it is known, if it ever will be, what became of those whose senders were not told."""
+        if self._access is not None:
+            for exchange in exchanges:
+                if exchange.key is not None:
+                    events = len(exchange.events) if outcome is Outcome.STORED else 0
+                    self._access.replays.end(exchange.key, events)

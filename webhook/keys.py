@@ -18,6 +18,7 @@ guessed from its hash.
 import base64
 import binascii
 import hashlib
+import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
@@ -109,11 +110,19 @@ def _credential(place: int, words: list[str]) -> Credential:
     return user.encode(), digest
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def read_keys(path: Path) -> Keys:
     """From a file that nobody but its owner can read. Raises KeysError."""
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(path.stat().st_mode)
+        # A pipe without a writer would be waited for.
+        with open(path, "rb", opener=_without_waiting) as file:
+            kind = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(kind):
+                raise KeysError("it is no ordinary file")
+            mode = stat.S_IMODE(kind)
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise KeysError(f"it can't be read: {error.strerror}") from error

@@ -18,12 +18,13 @@ def may_help(text: str) -> bool:
     return _SURROGATE.search(text) is not None
 
 
-def objects(text: str) -> tuple[list[tuple[Any, str]], bool]:
+def objects(text: str, most: int) -> tuple[list[tuple[Any, str]], bool]:
     """Each object of the text with its own text, and whether they were in an array.
 
-    Raises ValueError or RecursionError if that is not JSON.
+    Of more than `most` in an array the first one too many is the last one here. Raises ValueError
+    or RecursionError if that is not JSON.
     """
-    decoder = json.JSONDecoder(parse_constant=_refuse)
+    decoder = json.JSONDecoder(parse_constant=_refuse, parse_int=str)  # of any length
     start = _skip(text, 0)
     if text[start : start + 1] != "[":
         value, end = decoder.raw_decode(text, start)
@@ -38,6 +39,8 @@ def objects(text: str) -> tuple[list[tuple[Any, str]], bool]:
             position = _skip(text, position + 1)
         value, end = decoder.raw_decode(text, position)
         found.append((value, text[position:end]))
+        if len(found) > most:
+            return found, True
         position = _skip(text, end)
     _must_end(text, position + 1)
     return found, True

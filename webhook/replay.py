@@ -32,6 +32,7 @@ class Replays:
         self._old: dict[Key, int] = {}
         self._turned_at = monotonic()
         self._waiting: dict[Key, list[PostExchange]] = {}
+        self._open: set[Key] = set()
         self.found = 0
         """POSTs that came again."""
 
@@ -59,12 +60,31 @@ class Replays:
         """It is being stored."""
         self._waiting[key] = []
 
-    def settle(self, key: Key, events: int) -> list[PostExchange]:
-        """It has been stored, or not, with 0 events; who waits to be told the same."""
+    def is_open(self, key: Key) -> bool:
+        """Whether its sender was told that nobody knows, and its write has not ended yet."""
+        return key in self._open
+
+    def settle(self, key: Key, events: int, *, known: bool = True) -> list[PostExchange]:
+        """It has been stored, or not, with 0 events; who waits to be told the same.
+
+        If that is not `known`, it may yet be stored until its write has come to an `end`.
+        """
         if events:
-            self._turn()
-            self._young[key] = events
+            self._remember(key, events)
+        if not known:
+            self._open.add(key)
         return self._waiting.pop(key, [])
+
+    def end(self, key: Key, events: int) -> None:
+        """Its write has ended: it has been stored after all, or not, with 0 events."""
+        if key in self._open:
+            self._open.discard(key)
+            if events:
+                self._remember(key, events)
+
+    def _remember(self, key: Key, events: int) -> None:
+        self._turn()
+        self._young[key] = events
 
     def _turn(self) -> None:
         now = self._monotonic()

@@ -5,7 +5,6 @@ import gc
 import logging
 import os
 import platform
-import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from webhook.certificate import Certificate, CertificateError
 from webhook.clock import ReceiptClock
 from webhook.commit import CommitLimits, Outcome
 from webhook.counter import WindowCounter
+from webhook.early import stops
 from webhook.http.exchange import PostExchange
 from webhook.http.limits import HttpLimits
 from webhook.http.origin import Hosts
@@ -166,7 +166,7 @@ class Receiver:
 
     def _hear_stop(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stops():
             loop.add_signal_handler(number, self._stop.set)
 
     async def _open_store(self) -> None:
@@ -198,7 +198,7 @@ class Receiver:
     async def _drain(self) -> None:
         """What still arrives is stored and answered; only `/ready` says no."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):  # a second one ends it at once
+        for number in stops():  # a second one ends it at once
             loop.add_signal_handler(number, os._exit, 128 + number)
         began = time.monotonic()
         seconds = self._settings.drain_seconds

@@ -90,7 +90,7 @@ class Connection:
         self._opened_at = now
         self._retire_at = now + state.limits.connection_age_seconds
         self._quiet_since = now  # last input or output
-        self._linger_until = 0.0
+        self._linger_until = self._lingers_at_most = 0.0
         self._reading = False
         self._writing = False
         self._stopped = False  # takes no more requests
@@ -116,10 +116,21 @@ class Connection:
             return self.lose()
         if not size:
             return self._end()
+        now = time.monotonic()
         if self._linger_until:
+            self._linger_until = min(now + LINGER_SECONDS, self._lingers_at_most)
             return None
-        self._quiet_since = time.monotonic()
-        return self._take(buffer[:size])
+        self._quiet_since = now
+        self._take(buffer[:size])
+        if not self._closed and self._parser.receiving_since is not None:
+            # What ends it may be there: uvloop tells of data and of a reset at once, and then
+            # never again.
+            self._state.loop.call_soon(self._read_on)
+        return None
+
+    def _read_on(self) -> None:
+        if self._reading and not self._closed:
+            self.readable()
 
     def _take(self, data: memoryview) -> None:
         """Parse `data`, as far as there is room for answers, and for one turn at most."""
@@ -176,8 +187,12 @@ class Connection:
         except Problem as problem:
             self.answer(exchange, problem)
         except (HTTPInputError, ValueError) as error:  # Tornado's own, of Host or a cookie
-            detail = f"malformed HTTP request: {error}"
-            self.answer(exchange, Problem(HTTPStatus.BAD_REQUEST, detail))
+            malformed = Problem(HTTPStatus.BAD_REQUEST, f"malformed HTTP request: {error}")
+            self._state.note_refusal(malformed)
+            # For HEAD, too, the answer has a body: nothing may come after it.
+            self._stopped = self._polite = True
+            exchange.keep_alive = False
+            self.answer(exchange, malformed)
         except Exception:
             log.exception("a request could not be served")
             self.answer(
@@ -420,7 +435,9 @@ class Connection:
                 self._sock.shutdown(socket.SHUT_WR)
             except OSError:
                 return self.close()
-            self._linger_until = time.monotonic() + LINGER_SECONDS
+            now = time.monotonic()
+            self._linger_until = now + LINGER_SECONDS
+            self._lingers_at_most = now + self._state.limits.request_seconds
             return self._watch_input()
         return self.close()
 

@@ -57,10 +57,12 @@ class Exchange:
 class PostExchange(Exchange):
     """`POST /events`: a submission to the commit path."""
 
-    __slots__ = ("claim", "events", "key", "raw_headers", "size", "submitted_at")
+    __slots__ = ("claim", "events", "is_let_in", "key", "raw_headers", "size", "submitted_at")
 
     claim: Claim | None
     """What it says of its signature, once its head was judged."""
+    is_let_in: bool
+    """Whether a password or a token lets it in, whatever its signature is; once it has a claim."""
     key: bytes | None
     """Its sender and its id, once its signature was."""
 

@@ -9,6 +9,9 @@ TAKEN = "gzip, deflate"
 MOST_RATIO = 250
 """Inflated bytes for each compressed one, past the first `FREE_BYTES`: JSON stays far below."""
 FREE_BYTES = 1 << 16
+MOST_MEMBERS = 100
+"""Of gzip data, which may be of several one after the other (RFC 1952, 2.2)."""
+_GZIP_MAGIC = b"\x1f\x8b"
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
@@ -32,6 +35,7 @@ class Inflater:
         self._stream = zlib.decompressobj(_GZIP) if coding != b"deflate" else None
         self._head = b""
         self._taken = self._given = 0
+        self._members = 1
 
     def feed(self, data: bytes) -> bytes:
         """What a further piece of the body adds."""
@@ -43,8 +47,21 @@ class Inflater:
             data, self._head = self._head, b""
             self._stream = zlib.decompressobj(_ZLIB if _has_zlib_header(data) else _RAW)
         allowed = min(self._most, FREE_BYTES + MOST_RATIO * self._taken)
+        inflated = self._inflate(self._stream, data, allowed)
+        while rest := self._stream.unused_data:
+            self._members += 1
+            further = self._coding != "deflate" and _GZIP_MAGIC.startswith(rest[:2])
+            if not further or self._members > MOST_MEMBERS:
+                raise Problem(
+                    HTTPStatus.BAD_REQUEST, f"something follows the end of the {self._coding} data"
+                )
+            self._stream = zlib.decompressobj(_GZIP)
+            inflated += self._inflate(self._stream, rest, allowed)
+        return inflated
+
+    def _inflate(self, stream: "zlib._Decompress", data: bytes, allowed: int) -> bytes:
         try:
-            inflated = self._stream.decompress(data, allowed - self._given + 1)
+            inflated = stream.decompress(data, allowed - self._given + 1)
         except zlib.error as error:
             raise Problem(
                 HTTPStatus.BAD_REQUEST, f"the body is not valid {self._coding} data: {error}"
@@ -55,10 +72,6 @@ class Inflater:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"inflated, the body may have {self._most} bytes, and {MOST_RATIO} for each "
                 "compressed one; send fewer events at once",
-            )
-        if self._stream.unused_data:
-            raise Problem(
-                HTTPStatus.BAD_REQUEST, f"something follows the end of the {self._coding} data"
             )
         return inflated
 

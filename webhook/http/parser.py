@@ -26,8 +26,11 @@ _LOOKED_AT = frozenset(
         b"sec-fetch-site",
     }
 )
+UNCODED = frozenset({b"", b"identity"})
 HEADERS = 100
 """Most headers of a request, and as many trailers."""
+BLANKS = b" \t"
+"""Around a value, and no part of it (RFC 9110, 5.5); llhttp leaves those at its end."""
 LINE_BYTES = 4
 """Of a header beside its name and value: a colon, a space, and the end of the line."""
 
@@ -230,29 +233,29 @@ class RequestParser:
             elif lower == b"content-length":
                 self._check_body(int(value))
             elif lower == b"expect":
-                waits = version == "1.1" and value.lower() == b"100-continue"
+                waits = version == "1.1" and value.strip(BLANKS).lower() == b"100-continue"
             elif lower == b"content-encoding":
                 self._take_coding(value)
             elif lower == b"transfer-encoding":
-                _check_transfer(value)
+                _check_transfer(value, version)
             else:
                 from_browser = True
-        if version == "1.1" and hosts != 1:
-            raise Problem(
-                HTTPStatus.BAD_REQUEST, f"an HTTP/1.1 request has one Host header, not {hosts}"
-            )
+        if version != "1.1" or hosts != 1:
+            _check_version(version, hosts)
         if from_browser and isinstance(self.exchange, PostExchange):
             self._check_origin()
         return waits
 
     def _check_origin(self) -> None:
-        sent = {name.lower(): value.decode("latin-1") for name, value in self._headers}
+        sent = {
+            name.lower(): value.strip(BLANKS).decode("latin-1") for name, value in self._headers
+        }
         host = sent.get(b"host", "")
         check_origin(host, sent.get(b"origin"), sent.get(b"sec-fetch-site"), self._limits.hosts)
 
     def _take_coding(self, value: bytes) -> None:
         """Inflate the body; only the body of a POST of events is read here. Raises Problem."""
-        if isinstance(self.exchange, PostExchange) and value.strip().lower() != b"identity":
+        if isinstance(self.exchange, PostExchange) and value.strip().lower() not in UNCODED:
             if self._inflater is not None:
                 value = b"%b, %b" % (self._inflater.name, value)
             self._inflater = Inflater(value, self._limits.body_bytes)
@@ -280,13 +283,27 @@ class RequestParser:
         headers = HTTPHeaders()
         try:
             for name, value in self._headers:
-                headers.add(name.decode("latin-1"), value.decode("latin-1"))
+                headers.add(name.decode("latin-1"), value.strip(BLANKS).decode("latin-1"))
         except HTTPInputError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, f"malformed header: {error}") from None
         return headers
 
 
-def _check_transfer(coding: bytes) -> None:
+def _check_version(version: str, hosts: int) -> None:
+    if version == "1.1":
+        if hosts != 1:
+            raise Problem(
+                HTTPStatus.BAD_REQUEST, f"an HTTP/1.1 request has one Host header, not {hosts}"
+            )
+    elif version != "1.0":
+        raise Problem(
+            HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, f"HTTP/1.1 or 1.0 is taken, not {version}"
+        )
+
+
+def _check_transfer(coding: bytes, version: str) -> None:
+    if version != "1.1":  # who passed it on may not have known where it ends (RFC 9112, 6.1)
+        raise Problem(HTTPStatus.BAD_REQUEST, f"there is no Transfer-Encoding in HTTP/{version}")
     if coding.strip().lower() != b"chunked":
         raise Problem(
             HTTPStatus.NOT_IMPLEMENTED,

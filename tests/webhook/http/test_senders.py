@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.checked_receiver import EVENT, Receiver
 from tests.support.raw_http import RawConnection, post
 from tests.support.rows import bodies, query
-from webhook.http.inflate import FREE_BYTES, Inflater
+from webhook.http.inflate import FREE_BYTES, MOST_MEMBERS, Inflater
 from webhook.problem import Problem
 
 BODY = json.dumps(EVENT).encode()
@@ -75,6 +75,16 @@ def test_what_can_not_be_inflated_is_refused(
     assert words in detail
     assert headers.get("accept-encoding") == ("gzip, deflate" if status == 415 else None)
     assert receiver.post().status == 200
+
+
+def test_gzip_data_may_have_several_members() -> None:
+    packed = gzip.compress(b"a") + gzip.compress(b"") + gzip.compress(b"b")
+    for size in range(1, len(packed)):
+        inflater = Inflater(b"gzip", 10)
+        assert inflater.feed(packed[:size]) + inflater.feed(packed[size:]) == b"ab"
+        inflater.finish()
+    with pytest.raises(Problem, match="something follows"):
+        Inflater(b"gzip", 10).feed(gzip.compress(b"") * (MOST_MEMBERS + 1))
 
 
 @given(st.binary(max_size=3000), st.lists(st.integers(1, 200)), st.sampled_from(list(CODINGS)))

@@ -22,7 +22,8 @@ from tests.support.rows import rows
 from webhook.allocations import Allocations, Catalog, Instance, ThisAllocation
 from webhook.certificate import Certificate
 
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
+pytestmark = needs_openssl
 
 EVENT = b'{"type": "call.new"}'
 GET = b"GET /events/count HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -43,6 +43,28 @@ def _call_id(fields: dict[str, object]) -> str | None:
     return call_id if isinstance(call_id, str) else None
 
 
+@pytest.mark.parametrize("marks", [2, 2_000, 300_000])
+def test_one_mark_of_utf_8_is_taken_and_any_more_are_no_json(marks: int) -> None:
+    mark = "\ufeff".encode()
+    assert parse(mark + b'{"type": "x"}', 7, 10)[0].body == '{"type": "x"}'
+    refused = parsed_or_problem(mark * marks + b'{"type": "x"}')
+    assert isinstance(refused, Problem)
+    assert refused.status == 400
+
+
+def test_an_array_is_given_up_at_the_first_element_too_many() -> None:
+    """Half a character has it read by Python, which takes its time for a million elements."""
+    body = b"[" + b"0," * 300_000 + rb'"\ud83d"]'
+    refused = parsed_or_problem(body)
+    assert isinstance(refused, Problem)
+    assert refused.status == 413
+
+
+def test_a_number_of_any_length_may_be_beside_half_a_character() -> None:
+    body = b'{"type": "x", "n": ' + b"9" * 5000 + rb', "half": "\ud83d"}'
+    assert parse(body, 7, 10)[0].body == body.decode()
+
+
 @given(st.lists(TYPE, min_size=1, max_size=20), INDENT)
 def test_an_array_keeps_each_of_its_objects_verbatim(types: list[str], indent: int | None) -> None:
     texts = [json.dumps({"x": [1, "é]},{"], "type": kind}, indent=indent) for kind in types]

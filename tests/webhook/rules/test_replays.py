@@ -49,6 +49,21 @@ def test_another_sender_may_use_the_same_id() -> None:
     assert replays.stored(key_of("bank", b"1")) == 0
 
 
+def test_an_id_whose_write_has_not_ended_is_neither_known_nor_free() -> None:
+    replays = Replays(SECONDS, MOST, VirtualClock().monotonic)
+    for number, events in enumerate((3, 0)):
+        key = key_of("shop", b"%d" % number)
+        replays.begin(key)
+        replays.settle(key, 0, known=False)
+        assert replays.is_open(key)
+        assert replays.stored(key) == 0
+        replays.end(key, events)
+        assert not replays.is_open(key)
+        assert replays.stored(key) == events
+    replays.end(key, 3)  # of a write that was told in time
+    assert replays.stored(key) == 0
+
+
 def test_who_comes_meanwhile_waits_and_what_was_not_stored_is_not_known() -> None:
     replays = Replays(SECONDS, MOST, VirtualClock().monotonic)
     key = key_of("shop", b"1")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from webhook.store.contract import StartError
+from webhook.store.sqlite.orphan import refuse_orphaned_log
 from webhook.store.sqlite.url import sqlite_path
 
 
@@ -16,8 +17,9 @@ def rows(url: str) -> Iterator[tuple[int, str]]:
     path = sqlite_path(url)
     if not path.exists():
         raise StartError(f"there is no file {path}")
+    refuse_orphaned_log(path)
     try:
-        with closing(sqlite3.connect(path)) as db:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as db:
             yield from db.execute("SELECT received_at, body FROM events ORDER BY id")
     except sqlite3.Error as error:
         raise StartError(f"{path} can't be read: {error}") from error

@@ -8,7 +8,7 @@ or replaces one takes it away from everybody but the process that has it open.
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 LOCK = ".lock"
@@ -22,6 +22,11 @@ PRIVATE = 0o600
 def beside(path: Path, suffix: str) -> Path:
     """The file of the store at `path` that ends so."""
     return path.with_name(path.name + suffix)
+
+
+def real(path: Path) -> Path:
+    """Where a path leads. SQLite puts the log there, and not beside a symbolic link."""
+    return Path(os.path.realpath(path))
 
 
 def provide(path: Path) -> None:
@@ -66,20 +71,22 @@ class OpenFiles:
     """The opened files, to compare with what is at their paths now."""
 
     path: Path
-    identities: tuple[tuple[str, tuple[int, int]], ...]
+    link: Path
+    """By which it was named: the path itself, or a symbolic link to it."""
+    identities: tuple[tuple[str, tuple[int, int]], ...] = ()
 
-    @classmethod
-    def of(cls, path: Path) -> "OpenFiles":
+    def now(self) -> "OpenFiles":
         """Those that are there now, which must be those that were opened."""
-        return cls(path, tuple((suffix, identity(beside(path, suffix))) for suffix in SUFFIXES))
+        found = tuple((suffix, identity(beside(self.path, suffix))) for suffix in SUFFIXES)
+        return replace(self, identities=found)
 
     def reopened(self) -> "OpenFiles":
         """The same store, with the log that it has now."""
-        return OpenFiles(self.path, (*self.closed().identities, *self.of(self.path).identities[1:]))
+        return replace(self, identities=(*self.identities[:1], *self.now().identities[1:]))
 
     def closed(self) -> "OpenFiles":
         """The store alone: with its last connection SQLite itself deletes the log."""
-        return OpenFiles(self.path, self.identities[:1])
+        return replace(self, identities=self.identities[:1])
 
     @property
     def inode(self) -> int:
@@ -88,6 +95,8 @@ class OpenFiles:
 
     def changed(self) -> str | None:
         """Which was moved, deleted or replaced, in words; None if all are as they were."""
+        if self.link != self.path and self.identities and real(self.link) != self.path:
+            return f"{self.link} does not lead to {self.path} any more: it was replaced"
         for suffix, opened in self.identities:
             file = beside(self.path, suffix)
             now = identity(file)

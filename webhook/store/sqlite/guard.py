@@ -6,6 +6,7 @@ overwritten in place (see `overwritten`).
 """
 
 import ctypes
+import errno
 import logging
 import os
 import sqlite3
@@ -32,12 +33,13 @@ _NO_WAY_BACK = "Stop it, put the store in order (docs/stores.md), and start it"
 class Guard:
     """Of the store at `path`: it opens the connections, closes them, and looks in between."""
 
-    def __init__(self, path: Path, lock: Lock) -> None:
+    def __init__(self, path: Path, lock: Lock, link: Path) -> None:
+        """`link` leads to `path`, if it is not the same."""
         self.path = path
         self.changed: str | None = None
         """What was done to the files since they were opened; None if nothing."""
         self._lock = lock
-        self._files = OpenFiles(path, ())
+        self._files = OpenFiles(path, link)
         self._watch: Watch | None = None
         self._overwritten: str | None = None
         """Which of the files was written by somebody else; that can't be mended here."""
@@ -61,8 +63,10 @@ class Guard:
 
     def begin(self) -> None:
         """Expect from now on the files that are there, as they are."""
-        self._files = OpenFiles.of(self.path)
+        self._files = self._files.now()
         self._watch = Watch.on(self.path)
+        if self._watch is None:
+            raise OSError(errno.ENOENT, f"there is no log of SQLite's beside {self.path}")
         self._note()
 
     def go_on(self) -> None:
@@ -144,6 +148,12 @@ class Guard:
     def _note(self) -> None:
         """Leave in the lock file which file the store is, unless that is there."""
         number = self._watch.counter if self._watch is not None else None
-        note = Note(self._files.inode, number if number is not None else self._lock.noted.counter)
+        noted = self._lock.noted
+        mark = self._watch.mark if self._watch is not None else ""
+        note = Note(
+            self._files.inode,
+            number if number is not None else noted.counter,
+            mark or noted.mark,
+        )
         if note.inode and note != self._lock.noted:
             self._lock.write(note)

@@ -1,11 +1,15 @@
 """What the first page of a store's file says, read without SQLite."""
 
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
 from webhook.store.contract import StartError
+from webhook.store.sqlite.files import WAL, beside
 
 PAGE_BYTES = 4096
+LOG_SALTS = slice(16, 24)
+"""In a log: another pair each time it starts again."""
 _MAGIC = b"SQLite format 3\0"
 _COUNTER = slice(24, 28)  # raised by each change of the first page
 
@@ -13,6 +17,20 @@ _COUNTER = slice(24, 28)  # raised by each change of the first page
 def counter_in(first_page: bytes) -> int:
     """How often a store's first page was changed, as the page itself says; it never falls."""
     return int.from_bytes(first_page[_COUNTER])
+
+
+def mark_of(first_page: bytes, log_salts: bytes) -> str:
+    """What a store and its log begin with, in short; empty if there is no log."""
+    return f"{zlib.crc32(first_page):08x}{log_salts.hex()}" if any(log_salts) else ""
+
+
+def mark(path: Path) -> str:
+    """That of files that this process has not open; empty if they can't be read."""
+    with suppress(OSError), path.open("rb") as store, beside(path, WAL).open("rb") as log:
+        first_page, head = store.read(PAGE_BYTES), log.read(LOG_SALTS.stop)
+        if len(head) == LOG_SALTS.stop:
+            return mark_of(first_page, head[LOG_SALTS])
+    return ""
 
 
 def counter(path: Path) -> int:
@@ -23,6 +41,12 @@ def counter(path: Path) -> int:
     with suppress(OSError), path.open("rb") as file:
         return counter_in(file.read(PAGE_BYTES))
     return 0
+
+
+def check_kind(path: Path) -> None:
+    """Refuse a pipe, a device or the like, before it is opened. Raises StartError."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise StartError(f"{path} is no ordinary file; name another path in WEBHOOK_STORE")
 
 
 def check_header(path: Path) -> None:

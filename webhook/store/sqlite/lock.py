@@ -1,14 +1,22 @@
 """The file beside a store by which one process has it, with that process's note on the store."""
 
 import fcntl
+import logging
 import os
 import re
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from webhook.store.contract import StartError
-from webhook.store.sqlite.files import LOCK, PRIVATE, beside
+from webhook.store.sqlite.files import LOCK, PRIVATE, beside, provide
+
+log = logging.getLogger(__package__)
+
+LENGTH = 128
+_PLACE = 1 << 60  # beyond what a store can have, and beyond SQLite's own locks
+_WHOLE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _PLACE, 1, 0)  # a struct flock
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +27,22 @@ class Note:
     """0 if nobody knows."""
     counter: int = 0
     """How often its first page had been changed, at least."""
+    mark: str = ""
+    """What store and log begin with (`header.mark`): so they are known after a move, too."""
 
     @classmethod
     def read(cls, lock: str) -> "Note":
         """From the text of a lock file; one that is not understood says nothing."""
-        found = re.fullmatch(r"\d+ inode (\d+)(?: counter (\d+))?\s*", lock)
-        return cls(*(int(one or 0) for one in found.groups())) if found else cls()
+        found = re.fullmatch(r"\d+ inode (\d+)(?: counter (\d+))?(?: mark ([0-9a-f]+))?\s*", lock)
+        if found is None:
+            return cls()
+        number, counter, mark = found.groups()
+        return cls(int(number), int(counter or 0), mark or "")
 
     def text(self) -> str:
         """For the lock file of this process; always as long, so that one write replaces it."""
-        return f"{os.getpid()} inode {self.inode} counter {self.counter}".ljust(79) + "\n"
+        text = f"{os.getpid()} inode {self.inode} counter {self.counter}"
+        return (f"{text} mark {self.mark}" if self.mark else text).ljust(LENGTH - 1) + "\n"
 
 
 class Lock:
@@ -40,6 +54,7 @@ class Lock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: int | None = None
+        self._store: int | None = None
         self.noted = Note()
         """What was written last."""
 
@@ -63,7 +78,26 @@ class Lock:
                 "or name another file in WEBHOOK_STORE"
             ) from None
         self._file = lock
-        return Note.read(os.read(lock, 96).decode(errors="replace"))
+        return Note.read(os.read(lock, LENGTH).decode(errors="replace"))
+
+    def hold(self) -> None:
+        """Take the store's file itself, which may have other names. Raises StartError, OSError.
+
+        Release it after SQLite has let go: a process that closes a file loses SQLite's locks on it.
+        """
+        provide(self._path)
+        store = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.fcntl(store, fcntl.F_OFD_SETLK, _WHOLE)
+        except BlockingIOError:
+            os.close(store)
+            raise StartError(
+                f"{self._path} is in use by another receiver, under another name (a hard link, a "
+                "mount); stop that one, or name another file in WEBHOOK_STORE"
+            ) from None
+        except (AttributeError, OSError):  # no Linux, or a file system that has no such locks
+            log.debug("no lock on %s itself", self._path)
+        self._store = store
 
     def write(self, note: Note) -> None:
         """Write into the file who has the store, and this note about it."""
@@ -75,6 +109,7 @@ class Lock:
 
     def release(self) -> None:
         """Let another process have the store."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        for file in (self._file, self._store):
+            if file is not None:
+                os.close(file)
+        self._file = self._store = None

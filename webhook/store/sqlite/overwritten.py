@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Self
 
 from webhook.store.sqlite.files import WAL, beside
-from webhook.store.sqlite.header import PAGE_BYTES, counter_in
+from webhook.store.sqlite.header import LOG_SALTS, PAGE_BYTES, counter_in, mark_of
 from webhook.store.sqlite.index import Index, LogIndex
 
-_LOG_SALTS_AT, _LOG_SALTS_BYTES = 16, 8
 _FRAME_HEADER_BYTES = 24
 
 
@@ -104,6 +103,14 @@ class Watch:
         before = self._before
         return before.counter if before is not None and before.index.settled else None
 
+    @property
+    def mark(self) -> str:
+        """The store's and its log's, at the last look; empty while the log is being copied."""
+        before = self._before
+        if before is None or not before.index.settled:
+            return ""
+        return mark_of(before.first_page, before.log_salts)
+
     def close(self) -> None:
         """Let go of the files."""
         os.close(self._store)
@@ -128,7 +135,7 @@ class Watch:
             file = log.fileno()
             return replace(
                 bare,
-                log_salts=os.pread(file, _LOG_SALTS_BYTES, _LOG_SALTS_AT),
+                log_salts=os.pread(file, LOG_SALTS.stop - LOG_SALTS.start, LOG_SALTS.start),
                 last_frame=_last_frame(file, bare.index),
                 last_frame_before=b"" if before is None else _last_frame(file, before.index),
             )

@@ -14,10 +14,11 @@ from webhook.events import Event
 from webhook.store.contract import Gauge, StartError
 from webhook.store.sqlite.advice import advice
 from webhook.store.sqlite.expiry import Expiry
-from webhook.store.sqlite.files import WAL, beside, has_log, inode, is_private
+from webhook.store.sqlite.files import WAL, beside, has_log, inode, is_private, real
 from webhook.store.sqlite.guard import Guard
-from webhook.store.sqlite.header import check_header, counter
+from webhook.store.sqlite.header import check_header, check_kind, counter
 from webhook.store.sqlite.lock import Lock, Note
+from webhook.store.sqlite.mounted import refuse_own_mount
 from webhook.store.sqlite.opening import check_sqlite
 from webhook.store.sqlite.orphan import orphaned_log
 from webhook.store.sqlite.reader import Reader
@@ -48,10 +49,11 @@ class SqliteStore:
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._path = path
+        link = path.absolute()
+        self._path = path = real(link)
         self._now = now
         self._lock = Lock(path)
-        self._guard = Guard(path, self._lock)
+        self._guard = Guard(path, self._lock, link)
         self._expiry = Expiry(retention_seconds, now, monotonic)
         self._writer = Writer(self._guard, self._expiry, now)
         self._reader = Reader(self._guard)
@@ -111,25 +113,40 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(thread, call, *args)
 
     async def _expire_regularly(self) -> None:
+        said = ""
         while True:
             await asyncio.sleep(EXPIRY_INTERVAL_SECONDS)
-            await self._on(self._writing, self._writer.expire)
+            try:
+                await self._on(self._writing, self._writer.expire)
+            except Exception as error:  # by it the files are looked at, too, so it goes on
+                if said != (said := repr(error)):
+                    log.exception("nothing expires at the moment")
 
     # On the thread that writes
 
     def _start(self) -> None:
         check_sqlite()
+        check_kind(self._path)
         before = self._lock.take()
         path = self._path
         try:
             if reason := orphaned_log(path, before, counter(path)):
                 raise StartError(reason)
             check_header(path)
+            refuse_own_mount(path)
+            self._lock.hold()
             # Before the first write: no note of another file, or of a later state, for a new log.
             self._lock.write(before if has_log(path) else Note(inode(path), counter(path)))
             self._writer.start()
             self._reader.start()
             self._guard.begin()
+            if (names := path.stat().st_nlink) > 1:
+                log.warning(
+                    "%s has %d names (hard links): under another one its log is not found; "
+                    "make it a copy, if that is what the other is for",
+                    path,
+                    names,
+                )
             if not is_private(path):
                 log.warning("other users of this machine can read %s; chmod o= %s*", path, path)
         except (OSError, sqlite3.Error, DamagedError) as error:
@@ -141,5 +158,5 @@ class SqliteStore:
             raise
 
     def _end(self) -> None:
-        self._writer.close()
+        self._writer.end()
         self._lock.release()

@@ -7,6 +7,7 @@ per statement, not once per row, so the event loop runs in parallel.
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -14,12 +15,15 @@ from webhook.events import Event
 from webhook.store.contract import OutcomeUnknown, StartError, StoreUnavailable
 from webhook.store.sqlite.copying import Copying, copy_log
 from webhook.store.sqlite.expiry import Expiry
+from webhook.store.sqlite.files import WAL, beside, has_log
 from webhook.store.sqlite.guard import Guard
 from webhook.store.sqlite.opening import open_writing
-from webhook.store.sqlite.schema import check_contents
+from webhook.store.sqlite.schema import add_clock_steps, check_contents, is_small, recount
 
 log = logging.getLogger(__package__)
 
+LARGEST_ID = 1 << 62
+END_WAIT_MS = 1000  # for somebody else who reads the log
 EXPIRY_STEP = 1000  # events deleted at once, beside those that go with a write
 
 _INSERT = """
@@ -56,7 +60,14 @@ class Writer:
         """
         self._db = open_writing(self._guard, "rwc")
         check_contents(self._db, self._guard.path)
+        add_clock_steps(self._db)
         self._write_probe(self._db)
+        if is_small(self._guard.path) and recount(self._db):
+            log.warning(
+                "%s had counts of other events than it has, as after a DELETE by hand: they were "
+                "counted anew",
+                self._guard.path,
+            )
         # After a crash the index says nothing of the store until the log was copied.
         copy_log(self._db)
         self._expiry.begin(self._db)
@@ -68,6 +79,10 @@ class Writer:
             db = self._writable()
             db.execute("BEGIN IMMEDIATE")
             newest = db.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
+            if newest > LARGEST_ID:  # by hand: SQLite would choose ids at random
+                raise sqlite3.OperationalError(
+                    f"there is an event with the id {newest}, after which none can come: delete it"
+                )
             db.execute(_INSERT, (msgspec.json.encode(batch).decode(),))
             db.execute(_COUNT, (newest,))
             self._expiry.expire(db, 2 * len(batch))
@@ -78,6 +93,9 @@ class Writer:
             self.failed(error)
             # A COMMIT that failed may be found in the log when the file is next opened.
             raise (OutcomeUnknown if began else StoreUnavailable)(str(error)) from error
+        except BaseException:
+            self.close()  # and with it the transaction
+            raise
         self._worked()
         self._copying.after_commit(db)
         if self._guard.changed:
@@ -99,11 +117,14 @@ class Writer:
             return
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._expiry.expire(self._db, EXPIRY_STEP)
+            self._expiry.expire(self._db, EXPIRY_STEP, thorough=True)
             self._guard.check_log()
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self.failed(error)
+        except BaseException:
+            self.close()
+            raise
         else:
             self._copying.after_commit(self._db)
 
@@ -118,6 +139,22 @@ class Writer:
             )
         self.failing = True
         self.close()
+
+    def end(self) -> None:
+        """Copy the log into the store and let go, so that the store's file is all that there is."""
+        db = self._db
+        if db is not None and not self._guard.changed:
+            with suppress(sqlite3.Error):  # what can't be copied stays in the log
+                db.execute(f"PRAGMA busy_timeout = {END_WAIT_MS}")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.close()
+        if db is not None and not self._guard.changed and has_log(self._guard.path):
+            log.warning(
+                "somebody else has %s open: what was acknowledged last is in %s. Who copies the "
+                "one must copy the other",
+                self._guard.path,
+                beside(self._guard.path, WAL),
+            )
 
     def close(self) -> None:
         """Let go of the connection."""
