@@ -1,11 +1,13 @@
-"""What operators do to a SQLite store, as they do to any file: links, mounts, copies, rows by hand."""
+"""What operators do to a SQLite store: links, mounts, copies, rows by hand, clocks that jump."""
 
+import asyncio
 import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,14 +17,17 @@ from harness.waiting import wait_for
 from tests.support.checked_receiver import EVENT, Receiver
 from tests.support.rows import query, rows
 from tools.root import ROOT
+from webhook.events import Event
 from webhook.store.audit import stored_ids
 from webhook.store.contract import StartError
+from webhook.store.sqlite import SqliteStore
 from webhook.store.sqlite.files import LOCK, SHM, SUFFIXES, WAL, beside, has_log
 from webhook.store.sqlite.mounted import mount_points
 
 EXIT_START_FAILED = 3
 ROWS_AND_COUNTS = "SELECT (SELECT count(*) FROM events), (SELECT sum(events) FROM counts)"
 LARGEST = (1 << 63) - 1
+DAY = 24 * 3600
 
 
 def refusal(store: Path, command: Sequence[str] = ()) -> str:
@@ -199,7 +204,7 @@ def test_deleted_files_that_were_copied_back_from_proc_are_the_store(store_path:
             beside(store_path, suffix).unlink()
         await_refusal(receiver)
         opened = Path(f"/proc/{receiver.pid}/fd")
-        leads = {os.readlink(file): file for file in opened.iterdir()}
+        leads = {str(file.readlink()): file for file in opened.iterdir()}
         for suffix in ("", WAL):
             file = beside(store_path, suffix)
             shutil.copyfile(leads[f"{file} (deleted)"], file)
@@ -340,3 +345,85 @@ def test_a_delete_by_hand_is_counted_anew(store_path: Path, tmp_path: Path) -> N
         assert "they were counted anew" in receiver.log
     with Receiver(store_path) as receiver:
         assert "counted anew" not in receiver.log
+
+
+# Clocks
+
+
+@dataclass
+class Machine:
+    """Its clock is right but for what it is ahead. Nobody waits for the time that passes."""
+
+    passed: float = 0.0
+    ahead: float = 0.0
+
+    def now(self) -> float:
+        return 1_800_000_000 + self.passed + self.ahead
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    @asynccontextmanager
+    async def store(self, path: Path) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
+        """An open one that keeps events for a week; what writes so many, and lets some expire."""
+        store = SqliteStore(path, 7 * DAY, self.now, self.monotonic)
+
+        async def write(events: int) -> None:
+            self.passed += 5
+            await store.write([Event(int(self.now() * 1e6), "a", None, "{}")] * events)
+
+        await store.open()
+        try:
+            yield write
+        finally:
+            await store.close()
+
+
+def test_a_start_under_a_clock_that_has_jumped_deletes_nothing(store_path: Path) -> None:
+    """An event that was received under this clock is no proof of it."""
+
+    async def test() -> None:
+        machine = Machine()
+        async with machine.store(store_path) as write:
+            await write(500)
+            machine.ahead = 8 * DAY
+            await write(1)
+        async with machine.store(store_path) as write:
+            await write(500)
+            assert rows(store_path) == 1001
+            machine.ahead = 0
+            await write(500)
+        assert rows(store_path) == 1501
+
+    asyncio.run(test())
+
+
+def test_a_clock_that_was_set_back_is_not_believed_again(store_path: Path) -> None:
+    async def test() -> None:
+        machine = Machine(ahead=8 * DAY)
+        async with machine.store(store_path) as write:
+            machine.ahead = 0
+            await write(500)
+            machine.ahead = 8 * DAY
+            await write(500)
+        async with machine.store(store_path) as write:
+            await write(500)
+        assert rows(store_path) == 1500
+
+    asyncio.run(test())
+
+
+def test_events_of_a_clock_that_was_ahead_hold_no_others_back(store_path: Path) -> None:
+    async def test() -> None:
+        machine = Machine()
+        async with machine.store(store_path) as write:
+            machine.ahead = 365 * DAY
+            await write(1)
+            machine.ahead = 0
+            for _ in range(30):
+                machine.passed += DAY
+                await write(100)
+            assert rows(store_path) == 1 + 7 * 100
+        assert query(store_path, ROWS_AND_COUNTS) == [(701, 701)]
+
+    asyncio.run(test())
