@@ -416,6 +416,7 @@ def test_a_crash_in_the_start_on_another_file_is_no_reason_to_refuse(
         ("123 inode 7\n", Note(7)),
         ("123 inode 7 counter 9", Note(7, 9)),
         ("123 inode 7 counter 9" + " " * 58 + "\n", Note(7, 9)),
+        ("123 inode 7 counter 9 mark 01af", Note(7, 9, "01af")),
         ("123 inode 7 counter x", Note()),
     ],
 )

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.store.sqlite.elapsed import CONFIRM_SECONDS, SLACK_SECONDS, ElapsedTime
+from webhook.store.sqlite.expiry import KNOW_SECONDS
 
 DAY = 24 * 3600.0
 START = 1_790_000_000.0
@@ -52,6 +53,15 @@ def test_a_second_jump_begins_the_hour_anew() -> None:
     assert time.held
 
 
+def test_a_clock_that_was_set_back_is_not_believed_the_next_time() -> None:
+    """It was ahead when nothing was stored yet, so nothing spoke against it."""
+    time = ElapsedTime(None, START + 8 * DAY, 0.0)
+    assert time.now(START + 8 * DAY + 1, 1.0) == START + 8 * DAY + 1
+    assert time.now(START + 2, 2.0) == START + 2
+    assert time.now(START + 8 * DAY + 3, 3.0) == START + 3
+    assert time.held
+
+
 @given(
     st.floats(-60 * DAY, 60 * DAY),
     st.lists(st.tuples(st.floats(0, 60), st.floats(-20 * DAY, 20 * DAY)), max_size=40),
@@ -69,3 +79,34 @@ def test_it_is_never_ahead_of_the_clock_nor_of_the_time_that_has_passed(
         now = time.now(wall, monotonic)
         assert now <= wall
         assert now <= START + passed_at_most
+
+
+@given(
+    st.floats(-20 * DAY, 20 * DAY),
+    st.lists(
+        st.tuples(
+            st.floats(0, 2 * CONFIRM_SECONDS),
+            st.floats(-20 * DAY, 20 * DAY),
+            st.floats(0, CONFIRM_SECONDS - 1),
+            st.booleans(),
+        ),
+        max_size=8,
+    ),
+)
+def test_after_a_right_moment_no_jump_of_less_than_an_hour_is_believed(
+    at_first: float, turns: list[tuple[float, float, float, bool]]
+) -> None:
+    """Whatever it was before. So what is younger than the retention doesn't expire, by any jump."""
+    time = ElapsedTime(None, START + at_first, 0.0)
+    passed = 0.0
+    for right_seconds, ahead, wrong_seconds, restarts in turns:
+        for seconds, error in ((right_seconds, 0.0), (wrong_seconds, ahead)):
+            if error and restarts:
+                known = time.believed - KNOW_SECONDS
+                time = ElapsedTime(known, START + passed + error, passed)
+            end = passed + seconds
+            while True:
+                assert time.now(START + passed + error, passed) <= START + passed + SLACK_SECONDS
+                if passed >= end:
+                    break
+                passed = min(passed + 300, end)

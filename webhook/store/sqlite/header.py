@@ -8,6 +8,8 @@ from webhook.store.contract import StartError
 from webhook.store.sqlite.files import WAL, beside
 
 PAGE_BYTES = 4096
+MARK_BYTES = 16 * PAGE_BYTES
+"""More than the first page, which new stores have in common; their first events they have not."""
 LOG_SALTS = slice(16, 24)
 """In a log: another pair each time it starts again."""
 _MAGIC = b"SQLite format 3\0"
@@ -19,17 +21,17 @@ def counter_in(first_page: bytes) -> int:
     return int.from_bytes(first_page[_COUNTER])
 
 
-def mark_of(first_page: bytes, log_salts: bytes) -> str:
-    """What a store and its log begin with, in short; empty if there is no log."""
-    return f"{zlib.crc32(first_page):08x}{log_salts.hex()}" if any(log_salts) else ""
+def mark_of(head: bytes, log_salts: bytes) -> str:
+    """What a store (`MARK_BYTES` of it) and its log begin with, in short; empty without a log."""
+    return f"{zlib.crc32(head):08x}{log_salts.hex()}" if any(log_salts) else ""
 
 
 def mark(path: Path) -> str:
     """That of files that this process has not open; empty if they can't be read."""
     with suppress(OSError), path.open("rb") as store, beside(path, WAL).open("rb") as log:
-        first_page, head = store.read(PAGE_BYTES), log.read(LOG_SALTS.stop)
-        if len(head) == LOG_SALTS.stop:
-            return mark_of(first_page, head[LOG_SALTS])
+        head, log_head = store.read(MARK_BYTES), log.read(LOG_SALTS.stop)
+        if len(log_head) == LOG_SALTS.stop:
+            return mark_of(head, log_head[LOG_SALTS])
     return ""
 
 

@@ -22,8 +22,8 @@ def refuse_own_mount(path: Path) -> None:
 def mount_points(mounts: Path = MOUNTS) -> set[str]:
     """Where something is mounted; empty where nobody says so."""
     with suppress(OSError):
-        lines = mounts.read_text(errors="surrogateescape").splitlines()
-        return {_ESCAPED.sub(_character, line.split()[4]) for line in lines}
+        lines = mounts.read_text(errors="surrogateescape").split("\n")  # names may have other ends
+        return {_ESCAPED.sub(_character, line.split(" ")[4]) for line in lines if line}
     return set()
 
 

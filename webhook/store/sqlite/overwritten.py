@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from webhook.store.sqlite.files import WAL, beside
-from webhook.store.sqlite.header import LOG_SALTS, PAGE_BYTES, counter_in, mark_of
+from webhook.store.sqlite.header import LOG_SALTS, MARK_BYTES, PAGE_BYTES, counter_in, mark_of
 from webhook.store.sqlite.index import Index, LogIndex
 
 _FRAME_HEADER_BYTES = 24
@@ -23,7 +23,8 @@ class Contents:
 
     size: int
     """Bytes of the store's file."""
-    first_page: bytes
+    head: bytes
+    """The first `MARK_BYTES` of it."""
     index: Index
     log_salts: bytes
     """As in the log itself; another pair each time it starts again."""
@@ -31,6 +32,11 @@ class Contents:
     """The head of the log's last frame, as its index has it; empty if it has none."""
     last_frame_before: bytes
     """What is now where the last frame was at the previous look."""
+
+    @property
+    def first_page(self) -> bytes:
+        """The store's."""
+        return self.head[:PAGE_BYTES]
 
     @property
     def counter(self) -> int:
@@ -109,7 +115,7 @@ class Watch:
         before = self._before
         if before is None or not before.index.settled:
             return ""
-        return mark_of(before.first_page, before.log_salts)
+        return mark_of(before.head, before.log_salts)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -122,9 +128,9 @@ class Watch:
         if index is None:
             return None
         try:
-            first_page = os.pread(self._store, PAGE_BYTES, 0)
+            head = os.pread(self._store, MARK_BYTES, 0)
             size = os.fstat(self._store).st_size
-            now = self._with_log(Contents(size, first_page, index, b"", b"", b""), before)
+            now = self._with_log(Contents(size, head, index, b"", b"", b""), before)
         except OSError:
             return None
         return now if self.index.read() == index else None

@@ -42,7 +42,8 @@ COMMIT;
 
 _SAME = "SELECT (SELECT count(*) FROM events) = (SELECT coalesce(sum(events), 0) FROM counts)"
 _COUNT_ALL = """
-INSERT INTO counts (second, events) SELECT received_at / 1000000, count(*) FROM events GROUP BY 1
+INSERT INTO counts (second, events)
+SELECT CAST(received_at AS INTEGER) / 1000000, count(*) FROM events GROUP BY 1
 """
 
 
