@@ -95,10 +95,10 @@ class Expiry:
         before = int(self._elapsed.now(wall, self._monotonic())) - self._retention
         self._keep_step(db, self._elapsed.stepped)
         self._keep_known(db)
-        oldest = self._oldest(db, wall)
-        due = oldest is not None and oldest < before * MICROSECONDS
+        dated, behind = self._oldest(db, wall) or (int(wall * MICROSECONDS), 0)
+        due = dated + behind < before * MICROSECONDS
         if not due:
-            self._note_held_back(oldest / MICROSECONDS if oldest is not None else wall, wall)
+            self._note_held_back(dated / MICROSECONDS, wall)
         if not (due or thorough):
             return
         bounds = {"before": before * MICROSECONDS, "after": self._passed, "step": step}
@@ -106,10 +106,11 @@ class Expiry:
         db.execute(_DELETE_COUNTS, (before,))
         db.execute(_DELETE_EVENTS, bounds)
 
-    def _oldest(self, db: sqlite3.Connection, wall: float) -> int | None:
-        """When the event was received that came first, but for those that the clock is not at yet.
+    def _oldest(self, db: sqlite3.Connection, wall: float) -> tuple[int, int] | None:
+        """Of the event that came first, when it was received, and how far its clock was behind.
 
-        They would hold back all that came after them, and so would a row by hand without a time.
+        Events that the clock is not at yet are left out: they would hold back all that came after
+        them, and so would a row by hand without a time.
         """
         now = self._monotonic()
         if now >= self._passed_since + PASSED_SECONDS:
@@ -120,7 +121,7 @@ class Expiry:
                 return None
             number, received_at, behind = first
             if isinstance(received_at, int) and received_at <= wall * MICROSECONDS:
-                return received_at + int(behind)
+                return received_at, int(behind)
             self._passed = number
         return None
 
