@@ -85,7 +85,7 @@ def test_a_log_in_refused_while_reconnecting(locked: LockedRing, tmp_path: Path)
         assert PASSWORD not in receiver.log + reason
 
 
-@pytest.mark.usefixtures("no_shared_ring")
+@pytest.mark.usefixtures("at_length", "no_shared_ring")
 def test_nodes_that_refuse_log_ins_until_the_role_s_owner_is_there(tmp_path: Path) -> None:
     """The role is on one node only: the two others, started before it, can't look it up."""
     settings = {"authenticator": "PasswordAuthenticator"}  # permissions would need the owner, too
