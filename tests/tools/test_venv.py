@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.waiting import wait_for
+from tests.support.scripts import as_any_user
 from tools.root import ROOT
 
 # A Python of which `venv` and `pip` take no time. What a kill leaves of a real one is in test 1.
@@ -33,7 +35,6 @@ from tools.venv import provide_venv
 
 print(provide_venv("tgibf", Path(sys.argv[1]), sys.argv[2]))
 """
-AS_ANY_USER = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 
 
 class Interpreter:
@@ -96,20 +97,20 @@ def test_a_pip_that_fails_is_not_taken_as_done_where_sigchld_is_ignored(tmp_path
 
 def test_who_waits_for_another_script_says_so(tmp_path: Path) -> None:
     quick = Interpreter(tmp_path)
+    said = tmp_path / "said"
     handle = os.open(ROOT, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    with subprocess.Popen(
-        quick.command(tmp_path / ".venv"), cwd=ROOT, stderr=subprocess.PIPE, text=True
-    ) as second:
+    with (
+        said.open("w") as stderr,
+        subprocess.Popen(quick.command(tmp_path / ".venv"), cwd=ROOT, stderr=stderr) as second,
+    ):
         try:
-            assert second.stderr is not None
-            said = second.stderr.readline()
-            assert said == "==> waiting for another script that prepares .venv\n"
+            wait_for(said.read_text, "what it waits for")
             assert quick.asked("venv") == 0
         finally:
             os.close(handle)
-        second.communicate(timeout=30)
-    assert second.returncode == 0
+        assert second.wait(30) == 0
+    assert said.read_text().startswith("==> waiting for another script that prepares .venv\n")
     assert quick.asked("venv") == 1
 
 
@@ -157,7 +158,7 @@ def test_a_checkout_of_somebody_else_is_named(tmp_path: Path, made: bool) -> Non
     place = folder if made else folder.parent
     place.chmod(0o555)
     try:
-        ended = quick.provide(folder, *(AS_ANY_USER if os.geteuid() == 0 else ()))
+        ended = quick.provide(folder, *as_any_user())
     finally:
         place.chmod(0o755)
     assert ended.returncode == 1
