@@ -3,11 +3,21 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from tools.root import ROOT
 
 SCRIPTS = ROOT / "scripts"
+
+
+IGNORE = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+IGNORING_SIGCHLD = (sys.executable, "-c", IGNORE)
+"""Goes before a command that shall begin as some parents would have it; a shell's `trap` can't."""
 
 
 def script(

@@ -10,16 +10,15 @@ from pathlib import Path
 import pytest
 
 from harness.waiting import wait_for
-from tests.support.scripts import SCRIPTS, script
+from tests.support.scripts import IGNORING_SIGCHLD, SCRIPTS, script
 from tools.root import ROOT
 
-IGNORED = ("sh", "-c", "trap '' CHLD; exec \"$@\"", "sh")
 BLOCKED = {signal.SIGINT, signal.SIGTERM}
 
 
 def test_a_failure_is_one_where_sigchld_is_ignored() -> None:
     """It would make every child of Python one that has succeeded."""
-    command = [*IGNORED, str(SCRIPTS / "test"), "everything"]
+    command = [*IGNORING_SIGCHLD, str(SCRIPTS / "test"), "everything"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 4, ended.stderr
     assert "not found: everything" in ended.stderr
@@ -30,7 +29,7 @@ def test_no_main_begins_with_sigchld_ignored(early: str) -> None:
     module, _, function = early.rpartition(".")
     code = f"import subprocess, {module} as early; early.{function}()\n"
     code += "raise SystemExit(subprocess.call('false'))"
-    command = [*IGNORED, sys.executable, "-c", code]
+    command = [*IGNORING_SIGCHLD, sys.executable, "-c", code]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 1
 
 

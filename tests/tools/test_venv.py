@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.waiting import wait_for
-from tests.support.scripts import as_any_user
+from tests.support.scripts import IGNORING_SIGCHLD, as_any_user
 from tools.root import ROOT
 
 # A Python of which `venv` and `pip` take no time. What a kill leaves of a real one is in test 1.
@@ -89,7 +89,7 @@ def test_what_is_whole_is_not_made_again(tmp_path: Path) -> None:
 
 def test_a_pip_that_fails_is_not_taken_as_done_where_sigchld_is_ignored(tmp_path: Path) -> None:
     quick, folder = Interpreter(tmp_path, pip="exit 1"), tmp_path / ".venv"
-    done = quick.provide(folder, "sh", "-c", "trap '' CHLD; exec \"$@\"", "sh")
+    done = quick.provide(folder, *IGNORING_SIGCHLD)
     assert done.returncode == 1, done.stdout
     assert "pip could not install them" in done.stderr
     assert not (folder / "tgibf.sha256").exists()
