@@ -3,8 +3,13 @@
 import os
 from pathlib import Path
 
+from tools.say import fail
+
 
 def cache() -> Path:
-    """The folder, whether it is there yet or not."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "teracompra-events"
+    """The folder, whether it is there yet or not. Ends the script if there can be none."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return Path(base or Path.home() / ".cache") / "teracompra-events"
+    except RuntimeError:
+        fail("this user has no home directory: set XDG_CACHE_HOME to a folder that may be written")

@@ -54,7 +54,7 @@ def main() -> int:
         help="a new one per event, as in TGIBF's bursts (default), or kept alive",
     )
     parser.add_argument(
-        "--cores", type=whole(1), default=4, metavar="N", help="cores per node (default 4)"
+        "--cores", type=whole(1, 4096), default=4, metavar="N", help="cores per node (default 4)"
     )
     parser.add_argument(
         "--disk",

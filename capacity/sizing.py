@@ -120,7 +120,4 @@ def _with_one_node_dead(needed: float, nodes: int) -> int:
 
     Nomad places those of a dead node elsewhere, but not at once.
     """
-    count = ceil(needed)
-    while count - ceil(count / nodes) < needed:
-        count += 1
-    return count
+    return -(-ceil(needed) * nodes // (nodes - 1))  # exact, whatever the size

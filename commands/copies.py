@@ -34,55 +34,83 @@ class Copy:
 
 def back_up(store: Path, copy: Path) -> Copy:
     """Make `copy` the content of `store`, which may be in use. Raises StoreError."""
-    if copy.exists():
-        raise StoreError(f"{copy} exists already; name a new file")
     store = real(store)
     began = time.monotonic()
-    part = copy.with_name(f"{copy.name}.part")
-    part.unlink(missing_ok=True)
-    _refuse_orphaned_log(store)
-    try:
-        events = _copy(store, part)
-        part.rename(copy)
+    with _explained(f"{store} could not be copied to {copy}"):
+        if copy.exists():
+            raise StoreError(f"{copy} exists already; name a new file")
+        _refuse_orphaned_log(store)
+        with _new_part(copy) as part:
+            events = _copy(store, part)
+            part.rename(copy)
         _sync(copy.absolute().parent)
-    except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"{store} could not be copied to {copy}: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
     return Copy(events, time.monotonic() - began)
 
 
 def restore(copy: Path, store: Path) -> list[Path]:
     """Put `copy` at the path of `store`; the new paths of the old files. Raises StoreError."""
     copy, store = real(copy), real(store)
-    _refuse_orphaned_log(copy)
-    try:
+    with _explained(f"{copy} could not be restored to {store}"):
+        _refuse_folder(store)
+        _refuse_orphaned_log(copy)
         _check(copy)
         with _alone(store):
-            part = store.with_name(f"{store.name}.part")
-            part.unlink(missing_ok=True)
-            try:
+            with _new_part(store) as part:
                 _copy(copy, part)
                 moved = _put_aside(store)
                 part.rename(store)
-            finally:
-                part.unlink(missing_ok=True)
             _sync(store.absolute().parent)
-    except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"{copy} could not be restored to {store}: {error}") from error
     return moved
 
 
 def empty(store: Path) -> list[Path]:
     """Leave nothing at the path of `store`; the new paths of its files. Raises StoreError."""
     store = real(store)
-    try:
+    with _explained(f"{store} could not be put aside"):
+        _refuse_folder(store)
+        if not any(_is_there(beside(store, suffix)) for suffix in SUFFIXES):
+            return []
         with _alone(store):
             moved = _put_aside(store)
             _sync(store.absolute().parent)
-    except OSError as error:
-        raise StoreError(f"{store} could not be put aside: {error}") from error
     return moved
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Raises StoreError, which begins with `what`, for what the system or SQLite refuses.
+
+    ValueError is for a path that has no name, or none that SQLite could be told.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.Error, ValueError) as error:
+        raise StoreError(f"{what}: {error}") from error
+
+
+@contextmanager
+def _new_part(path: Path) -> Iterator[Path]:
+    """Where what will be at `path` is made; it is gone at the end, if it was not renamed."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _refuse_folder(store: Path) -> None:
+    if _is_there(store) and store.is_dir():
+        raise StoreError(f"{store} is a folder; name the file of a store")
+
+
+def _is_there(path: Path) -> bool:
+    """Raises OSError where that can't be known."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _refuse_orphaned_log(store: Path) -> None:

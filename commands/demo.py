@@ -11,17 +11,24 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tools.children import child
 from tools.entry import INTERRUPTED, enter
-from tools.network import free_port
+from tools.guarded import told_by_a_death
 from tools.root import ROOT
 from tools.say import fail, say
 from tools.stops import stops_put_off
 
+if TYPE_CHECKING:
+    from harness.receiver import ReceiverProcess
+
 TERMINATED = {-signal.SIGTERM, 128 + signal.SIGTERM}
+MOST_PORTS = 65_535
+ENDED_SECONDS = 1.0
 LONGEST_SECONDS = 1700  # within the window of 1,800 s, so that the count still holds every event
 
 
@@ -38,9 +45,9 @@ def main() -> int:
     )
     parser.add_argument(
         "--port",
-        type=int,
+        type=_port,
         default=8080,
-        help="the receiver's port (default 8080; a free one if taken)",
+        help="the receiver's port, 0 to 65535 (default 8080; a free one if taken)",
     )
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep store and ledger in DIR, which must be new"
@@ -53,26 +60,35 @@ def main() -> int:
         except OSError as error:
             fail(f"--keep {arguments.keep}: {error.strerror}; name a folder that does not exist")
         return run(arguments.keep.resolve(), arguments.seconds, arguments.port)
-    with tempfile.TemporaryDirectory(prefix="teracompra-demo-") as directory:
+    with ExitStack() as stack:
+        temporary = tempfile.TemporaryDirectory
+        try:
+            directory = stack.enter_context(temporary(prefix="teracompra-demo-"))
+        except OSError as error:
+            fail(f"no temporary folder can be made: {error.strerror}; name another with TMPDIR")
         return run(Path(directory), arguments.seconds, arguments.port)
 
 
 def run(directory: Path, seconds: int, port: int) -> int:
     """Run the demonstration with its files in `directory`; the exit code."""
-    from harness.receiver import ReceiverProcess
+    from harness.receiver import ReceiverError, start_at
 
     store, ledger = f"sqlite:///{directory / 'events.db'}", directory / "ledger"
-    settings = {"store": store, "address": f"127.0.0.1:{free_port(port)}"}
+    guard = told_by_a_death()
     say("starting the receiver")
     with ExitStack() as stack:
         with stops_put_off():  # a receiver that has half started would be left behind
-            receiver = stack.enter_context(ReceiverProcess(settings))
+            try:
+                receiver = start_at(port, {"store": store}, command=guard)
+            except ReceiverError as error:
+                fail(f"the receiver did not start: {error.reason}")
+            stack.callback(receiver.stop)
         say(f"open the live page: {receiver.url}/")
         say(f"sending bursts for {seconds} s, each event on a connection of its own")
-        command = [sys.executable, "-m", "tgibf", receiver.url]
+        command = [*guard, sys.executable, "-m", "tgibf", receiver.url]
         command += ["--seconds", str(seconds), "--ledger", str(ledger), "--json"]
         sent = json.loads(_output(command, ledger))
-        counted = _count(receiver.url)
+        counted = _count(receiver)
     return report(sent, counted, store, ledger)
 
 
@@ -125,8 +141,12 @@ def _output(command: list[str], ledger: Path) -> str:
             signal.signal(signal.SIGINT, before)
     if generator.returncode in {INTERRUPTED, *TERMINATED}:  # before it had sent anything
         raise KeyboardInterrupt
+    if generator.returncode < 0:
+        fail(f"the load generator was ended by {signal.Signals(-generator.returncode).name}")
     if generator.returncode not in {0, 1}:
         fail("the load generator could not run; its message is above")
+    if not output:
+        fail("the load generator could not end its run; its message is above")
     return output
 
 
@@ -135,9 +155,25 @@ def _interrupt(generator: subprocess.Popen[str], ledger: Path) -> None:
     generator.send_signal(signal.SIGINT if ledger.exists() else signal.SIGTERM)
 
 
-def _count(url: str) -> int:
-    with urllib.request.urlopen(f"{url}/events/count", timeout=30) as answer:  # noqa: S310
-        return int(json.load(answer)["count"])
+def _count(receiver: "ReceiverProcess") -> int:
+    """The receiver's count; ends the script with its last words if it has none."""
+    from harness.receiver import last_line
+
+    try:
+        with urllib.request.urlopen(f"{receiver.url}/events/count", timeout=30) as answer:  # noqa: S310
+            return int(json.load(answer)["count"])
+    except (OSError, HTTPException, ValueError) as error:
+        with suppress(subprocess.TimeoutExpired):
+            code = receiver.process.wait(ENDED_SECONDS)  # who ends does not answer first
+            end = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+            fail(f"the receiver {end}; its last line was: {last_line(receiver.log)}")
+        fail(f"the receiver gave no count ({error}); its last line: {last_line(receiver.log)}")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= MOST_PORTS:
+        raise argparse.ArgumentTypeError(f"{text}: it must be 0 to {MOST_PORTS}")
+    return int(text)
 
 
 def _seconds(text: str) -> int:

@@ -1,13 +1,14 @@
 """Pin the dependencies of pyproject.toml again, with hashes, into requirements/*.txt."""
 
 import argparse
-import subprocess
+import sys
 import tempfile
-import venv
+from collections.abc import Sequence
 from pathlib import Path
 
+from tools.children import outcome
 from tools.root import ROOT
-from tools.say import say
+from tools.say import fail, say
 
 EXTRAS: dict[str, list[str]] = {
     "webhook": [],
@@ -23,10 +24,13 @@ UV = "uv==0.13.9"
 def main() -> int:
     argparse.ArgumentParser(description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        venv.create(directory, with_pip=True)
         programs = Path(directory) / "bin"
+        _do([sys.executable, "-m", "venv", directory], "no virtual environment can be made")
         say(f"installing {UV}")
-        subprocess.run([programs / "pip", "install", "--quiet", UV], check=True)
+        _do(
+            [programs / "pip", "install", "--quiet", "--disable-pip-version-check", UV],
+            f"{UV} can't be installed (is the package index reachable from here?)",
+        )
         for name, extras in EXTRAS.items():
             say(f"requirements/{name}.txt")
             command: list[str | Path] = [
@@ -41,5 +45,13 @@ def main() -> int:
             command += ["--custom-compile-command", "scripts/lock", "pyproject.toml"]
             command += [f"--extra={extra}" for extra in extras]
             command += ["--output-file", f"requirements/{name}.txt"]
-            subprocess.run(command, check=True, cwd=ROOT)
+            _do(command, f"requirements/{name}.txt can't be made anew")
     return 0
+
+
+def _do(command: Sequence[str | Path], otherwise: str) -> None:
+    """Run it in the repository; if it fails, end the script in a line with its own last words."""
+    done = outcome(command, cwd=ROOT)
+    if done.returncode:
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["it said nothing"]
+        fail(f"{otherwise}: {lines[-1].strip()}")

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from artifacts.pins import Pin, UnknownDateError, pins
+from tgibf.arguments import whole
 
 KINDS = {
     "python": "Python packages",
@@ -19,6 +20,7 @@ KINDS = {
     "image": "images to build upon",
 }
 AT_ONCE = 12
+MOST_DAYS = 36_500
 
 
 def main() -> int:
@@ -28,7 +30,7 @@ def main() -> int:
     parser.add_argument("--offline", action="store_true", help="ask no index: no days")
     parser.add_argument(
         "--older-than",
-        type=int,
+        type=whole(0, MOST_DAYS),
         default=0,
         metavar="DAYS",
         help="only what has been out for longer, or for an unknown time",

@@ -5,6 +5,8 @@ in the log beside it. For a ring see scripts/cassandra empty, and docs/stores.md
 """
 
 import argparse
+import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 from tools.entry import enter
@@ -25,6 +27,8 @@ def main() -> int:
     backup.add_argument("copy", type=Path, help="a file that does not exist yet")
     arguments = parser.parse_args()
     enter("webhook")
+    if isinstance(sys.stdout, TextIOWrapper):  # a path may be no text
+        sys.stdout.reconfigure(errors="backslashreplace")
     from commands.copies import StoreError, back_up, empty, restore
 
     try:
@@ -36,6 +40,8 @@ def main() -> int:
             aside = restore(arguments.copy, arguments.store)
         else:
             aside = empty(arguments.store)
+            if not aside:
+                say(f"there was nothing at {arguments.store}")
     except StoreError as error:
         fail(str(error))
     for path in aside:

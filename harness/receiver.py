@@ -1,5 +1,6 @@
 """A receiver as a child process: what the demo, the benchmarks and the tests start."""
 
+import errno
 import os
 import re
 import signal
@@ -15,10 +16,24 @@ from pathlib import Path
 from typing import Self
 
 from tools.root import ROOT
+from tools.say import say
 from webhook.settings import PREFIX
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
+
+
+class ReceiverError(RuntimeError):
+    """A receiver did not start; the message has its log."""
+
+    def __init__(self, log: str) -> None:
+        super().__init__(f"the receiver did not start:\n{log}")
+        self.log = log
+
+    @property
+    def reason(self) -> str:
+        """Why it could not, in its own words."""
+        return last_line(self.log).removeprefix("CRITICAL webhook: could not start: ")
 
 
 class ReceiverProcess:
@@ -82,7 +97,7 @@ class ReceiverProcess:
         return self
 
     def start(self) -> Self:
-        """Start it, and return when it listens. Raises RuntimeError with its log if it does not."""
+        """Start it, and return when it listens. Raises ReceiverError if it does not."""
         self.launch()
         try:
             self._await_listening()
@@ -96,7 +111,7 @@ class ReceiverProcess:
         while not self._listens():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self._end_all()
-                raise RuntimeError(f"the receiver did not start:\n{self.log}")
+                raise ReceiverError(self.log)
             time.sleep(0.01)
 
     def _end_all(self) -> None:
@@ -155,6 +170,29 @@ class ReceiverProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def start_at(
+    port: int, settings: Mapping[str, object], *, command: Sequence[str] = ()
+) -> ReceiverProcess:
+    """One that listens at `port` of 127.0.0.1, or, where somebody else does, at a free one.
+
+    Raises ReceiverError.
+    """
+    receiver = ReceiverProcess({**settings, "address": f"127.0.0.1:{port}"}, command=command)
+    try:
+        return receiver.start()
+    except ReceiverError as error:
+        if os.strerror(errno.EADDRINUSE) not in error.reason:
+            raise
+    say(f"port {port} is taken; using another one")
+    return ReceiverProcess(settings, command=command).start()
+
+
+def last_line(log: str) -> str:
+    """What a receiver has said last, without the time; empty if it said nothing."""
+    lines = log.strip().splitlines() or [""]
+    return re.sub(r"^[\d-]+ [\d:,]+ ", "", lines[-1])
 
 
 def _is_ours(name: str) -> bool:

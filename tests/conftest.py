@@ -22,7 +22,13 @@ from tests.support.staging import words
 CLUSTER_SECONDS = 1800  # programs that are not in the cache yet are built
 SHARED = ("lone_node", "three_nodes", "rings")
 INHERITED = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM)
-PYTHONS_OWN = ("PYTHONUNBUFFERED", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONDEVMODE")
+PYTHONS_OWN = (
+    "PYTHONUNBUFFERED",
+    "PYTHONOPTIMIZE",
+    "PYTHONWARNINGS",
+    "PYTHONDEVMODE",
+    "PYTHONSAFEPATH",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +53,7 @@ def pytest_configure() -> None:
     """
     for name in PYTHONS_OWN:
         os.environ.pop(name, None)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, every child seems to succeed
     for number in INHERITED:  # but for SIGQUIT what runs is ended, as by Ctrl-C
         quits = number == signal.SIGQUIT
         signal.signal(number, signal.SIG_DFL if quits else signal.default_int_handler)

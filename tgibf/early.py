@@ -17,7 +17,7 @@ def begin() -> None:
     """Have the three standard streams, and hear a stop before there is anything to stop.
 
     Where a stream was closed its number would go to the next file or socket. The first process of a
-    container hears only signals that it has a handler for.
+    container hears only signals that it has a handler for. A parent may have left them blocked.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -27,6 +27,8 @@ def begin() -> None:
             setattr(sys, name, os.fdopen(opened, "r" if name == "stdin" else "w", closefd=False))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: os._exit(128 + number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a child that fails must be seen to
 
 
 def end_with(main: Callable[[], int]) -> NoReturn:

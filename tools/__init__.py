@@ -28,3 +28,6 @@ for number in range(3):
 # A proxy that the environment names is for the world outside, not for what runs here.
 for name in ("no_proxy", "NO_PROXY"):
     os.environ[name] = ",".join(filter(None, [os.environ.get(name), OURS]))
+
+# It takes the working directory out of the path, where a child with `-m PACKAGE` finds ours.
+os.environ.pop("PYTHONSAFEPATH", None)

@@ -42,6 +42,8 @@ def _provide_streams() -> None:
         setattr(sys, STREAMS[number], os.fdopen(number, "w" if number else "r", closefd=False))
 
 
+# Where it is ignored, as a parent may leave it, every child is reported as one that succeeded.
+signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 on_a_stop(_end_at_once)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)  # see `enter`
 _provide_streams()

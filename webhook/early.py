@@ -12,6 +12,9 @@ def prepare() -> None:
     open_standard_streams()
     for number in stops():
         signal.signal(number, _leave)
+    # A parent may have left them blocked, which a child inherits.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a child that fails must be seen to
 
 
 def stops() -> tuple[signal.Signals, ...]:

@@ -1,14 +1,14 @@
 """A receiver of our own, on SQLite."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from harness.receiver import ReceiverProcess
+from harness.receiver import start_at
 from loadtest.plan import Plan
 from loadtest.targets.url import UrlTarget
-from tools.network import free_port
 from tools.say import say
+from tools.stops import stops_put_off
 
 STORE_FILE = "events.db"
 
@@ -27,10 +27,12 @@ def demo(plan: Plan, directory: Path) -> Iterator[DemoTarget]:
     store = f"sqlite:///{directory / STORE_FILE}"
     settings = {
         "store": store,
-        "address": f"127.0.0.1:{free_port(plan.port)}",
         "window_seconds": plan.window_seconds,
     }
     say("starting a receiver on SQLite")
-    with ReceiverProcess(settings) as receiver:
+    with ExitStack() as stack:
+        with stops_put_off():  # a receiver that has half started would be left behind
+            receiver = start_at(plan.port, settings)
+            stack.callback(receiver.stop)
         say(f"its live page: {receiver.url}/")
         yield DemoTarget(receiver.url, store)

@@ -83,3 +83,11 @@ def test_an_index_that_does_not_answer_is_named(name: str) -> None:
     shown = run(**proxies, PIP_INDEX_URL=nowhere, GOPROXY=nowhere)
     assert re.search(rf"^  {name} +v?\d", shown.stdout, re.MULTILINE)
     assert re.search(rf"^  {name} v?\S+: .*refused", shown.stderr, re.MULTILINE)
+
+
+@pytest.mark.parametrize("days", ["99999999999", "9" * 5000, "-1", "some"])
+def test_an_age_beyond_all_bounds_is_refused(days: str) -> None:
+    command = [str(COMMAND), "--offline", "--older-than", days]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.endswith("allowed is 0 to 36500\n")

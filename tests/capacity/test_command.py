@@ -39,7 +39,8 @@ def test_the_page_has_the_tables(table: str) -> None:
         (["--events-per-second", "many"], "allowed is a number from 0.001"),
         (["--events-per-second", "1", "--connections", "some"], "invalid"),
         (["--events-per-second", "1", "--busy", "1.1"], "allowed is a number from 0.05 to 1"),
-        (["--events-per-second", "1", "--cores", "0"], "1 or more"),
+        (["--events-per-second", "1", "--cores", "0"], "allowed is 1 to 4096"),
+        (["--events-per-second", "1", "--cores", "9" * 400], "allowed is 1 to 4096"),
         (["--events-per-second", "1", "--peak-factor", "0.5"], "allowed is a number from 1"),
     ],
 )

@@ -49,6 +49,22 @@ def test_the_allocations_that_one_dead_node_leaves_carry_the_peak(need: Need) ->
 
 
 @given(needs)
+def test_one_allocation_less_would_be_too_few(need: Need) -> None:
+    found = size(need, CONSTANTS)
+    fewer = found.allocations - 1
+    left = fewer - ceil(fewer / found.nodes)
+    few_enough = left * found.allocation_events_per_second <= need.peak * (1 + 1e-9)
+    assert few_enough or found.allocations == sizing.LEAST_ALLOCATIONS
+
+
+def test_the_largest_need_takes_no_time() -> None:
+    """On few nodes, whatever these may be: the number was once counted up to."""
+    need = Need(1e9, 1e6, 7, Connections.NEW, 10**12, 1e6, 0.6, 0.5)
+    found = size(need, CONSTANTS)
+    assert found.allocations > 1e11
+
+
+@given(needs)
 def test_the_disks_hold_all_that_is_kept(need: Need) -> None:
     found = size(need, CONSTANTS)
     room = found.nodes * need.disk_gb * 1e9 * need.filled

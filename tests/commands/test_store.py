@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from harness.generator import Generator
 from harness.waiting import wait_for
 from tests.support.checked_receiver import Receiver
 from tests.support.rows import rows
-from tests.support.scripts import script
+from tests.support.scripts import SCRIPTS, as_any_user, script
 
 
 def test_a_copy_of_a_running_store_under_load_can_be_restored(
@@ -144,3 +145,71 @@ def test_what_can_not_be_is_explained_and_nothing_is_made(
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["backup", "{0}/real.db", "{0}/text/copy.db"], "Not a directory"),
+        (["backup", "{0}/real.db", "{0}/none/copy.db"], "No such file"),
+        (["backup", "{0}/real.db", "{0}/{1}"], "File name too long"),
+        (["backup", "{0}/{1}", "{0}/copy.db"], "File name too long"),
+        (["backup", "{0}/real.db", "{0}/q"], "Is a directory: '{0}/q.part'"),
+        (["backup", "{0}/real.db", "{0}/\udcff"], "surrogates"),
+        (["backup", "/", "{0}/copy.db"], "could not be copied"),
+        (["restore", "{0}/real.db", "{0}/folder"], "is a folder"),
+        (["restore", "{0}/real.db", "{0}/text/events.db"], "Not a directory"),
+        (["restore", "{0}/{1}", "{0}/events.db"], "File name too long"),
+        (["empty", "{0}/folder"], "is a folder"),
+        (["empty", "/"], "is a folder"),
+        (["empty", "{0}/text/events.db"], "Not a directory"),
+        (["empty", "{0}/{1}"], "File name too long"),
+    ],
+)
+def test_an_odd_path_is_one_line_and_nothing_is_made(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    with Receiver(tmp_path / "real.db"):
+        pass
+    (tmp_path / "text").write_text("no folder")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "q.part").mkdir()
+    before = sorted(tmp_path.iterdir())
+    ended = script("store", *(argument.format(tmp_path, "x" * 300) for argument in arguments))
+    assert ended.returncode == 1, ended.stdout
+    assert words.format(tmp_path) in ended.stderr
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("verb", ["backup", "restore", "empty"])
+def test_a_folder_that_may_not_be_read_is_one_line(verb: str, tmp_path: Path) -> None:
+    folder = tmp_path / "private"
+    with Receiver(tmp_path / "real.db"):
+        pass
+    folder.mkdir(0o000)
+    paths: dict[str, list[str | Path]] = {
+        "backup": [folder / "events.db", tmp_path / "copy.db"],
+        "restore": [tmp_path / "real.db", folder / "events.db"],
+        "empty": [folder / "events.db"],
+    }
+    command = [*as_any_user(), SCRIPTS / "store", verb, *paths[verb]]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    folder.chmod(0o700)
+    assert ended.returncode == 1, ended.stdout
+    assert "Permission denied" in ended.stderr
+    assert ended.stderr.count("\n") == 1, ended.stderr
+
+
+def test_where_nothing_is_nothing_is_emptied(tmp_path: Path) -> None:
+    done = script("store", "empty", tmp_path / "events.db")
+    assert done.returncode == 0, done.stderr
+    assert "there was nothing at" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_whose_name_is_no_text_can_be_emptied(tmp_path: Path) -> None:
+    (tmp_path / "\udcff").touch()
+    done = script("store", "empty", tmp_path / "\udcff")
+    assert done.returncode == 0, done.stderr
+    assert "is in order" in done.stdout

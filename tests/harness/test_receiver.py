@@ -1,5 +1,6 @@
 """A receiver as a child process: what becomes of it when its owner has other plans."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,21 @@ def test_one_that_can_not_start_shows_why(tmp_path: Path) -> None:
         ReceiverProcess({"store": f"moon://{tmp_path}"}),
     ):
         pass
+
+
+def test_where_a_port_is_taken_it_gets_another_one(store_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        started = receiver.start_at(port, {"store": f"sqlite:///{store_path}"})
+    try:
+        assert started.port not in (0, port)
+        assert started.ready()
+    finally:
+        started.stop()
+
+
+def test_one_that_can_not_start_is_not_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(receiver.ReceiverError) as raised:
+        receiver.start_at(0, {"store": f"moon://{tmp_path}"})
+    assert "is not a store" in raised.value.reason
+    assert "\n" not in raised.value.reason

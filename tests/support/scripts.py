@@ -1,12 +1,23 @@
 """The scripts as a user types them."""
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from tools.root import ROOT
 
 SCRIPTS = ROOT / "scripts"
+
+
+IGNORE = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+IGNORING_SIGCHLD = (sys.executable, "-c", IGNORE)
+"""Goes before a command that shall begin as some parents would have it; a shell's `trap` can't."""
 
 
 def script(
@@ -20,6 +31,13 @@ def script(
         timeout=seconds,
         check=False,
     )
+
+
+def as_any_user() -> tuple[str, ...]:
+    """Goes before a command that shall obey the modes of files, which root does not."""
+    if os.geteuid():
+        return ()
+    return ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 
 
 def figure(output: str, name: str) -> int:
