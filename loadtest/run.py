@@ -62,7 +62,12 @@ class _Run:
     def run(self) -> Record:
         self._interrupts.heed()
         url = self._target.urls[0]
-        interface = interface_to(self._target.host)
+        # Facts are asked for before the load: what it has cost is not lost by one of them.
+        warnings: list[str] = []
+        host = self._target.host
+        interface = facts.told("the interface", lambda: interface_to(host), warnings)
+        machine = facts.machine(warnings)
+        commit = facts.told("the commit", facts.commit, warnings)
         try:
             window, before = window_seconds(url), baseline(url)
         except NoAnswerError as error:
@@ -96,10 +101,10 @@ class _Run:
             baseline=before,
             generators=generators,
             marks=self._scaling.marks,
-            warnings=_warnings(generators, watch.samples),
-            machine=facts.machine(),
+            warnings=[*warnings, *watch.troubles, *_warnings(generators, watch.samples)],
+            machine=machine,
             versions=_versions(self._target, watch.samples),
-            commit=facts.commit(),
+            commit=commit,
             samples=watch.samples,
             verdict=Verdict(None, None),
         )
@@ -114,12 +119,12 @@ class _Run:
             for generator in self._generators:
                 generator.follow()
                 generator.interrupt(self._interrupts.count)
-            watch.check()
-            display.show(self._state(watch.samples, time.monotonic() - began))
+            display.show(self._state(watch, time.monotonic() - began))
             time.sleep(TICK_SECONDS)
         display.close()
 
-    def _state(self, samples: Samples, elapsed: float) -> State:
+    def _state(self, watch: Watch, elapsed: float) -> State:
+        samples = watch.samples
         totals: Counter[str] = Counter()
         for generator in self._generators:
             totals.update(generator.totals)
@@ -131,7 +136,10 @@ class _Run:
             samples=samples,
             totals=totals,
             stopping=self._interrupts.count > 0 or elapsed > self._plan.seconds,
-            warnings=limits.warnings(recent, samples.machine[-limits.RECENT :]),
+            warnings=[
+                *watch.troubles,
+                *limits.warnings(recent, samples.machine[-limits.RECENT :]),
+            ],
         )
 
     def _judge(self, record: Record) -> Verdict:
