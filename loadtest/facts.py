@@ -20,7 +20,7 @@ def told(name: str, ask: Callable[[], str], warnings: list[str]) -> str:
     try:
         return ask()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is no reason to end a run
-        warnings.append(f"{name} is not known: {type(error).__name__}: {error}")
+        warnings.append(f"the report does not tell {name}: {type(error).__name__}: {error}")
         return ""
 
 

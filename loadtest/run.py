@@ -22,7 +22,12 @@ from loadtest.record import (
 from loadtest.scaling import Scaling
 from loadtest.targets.contract import Target, TargetUnavailable
 from loadtest.targets.opening import open_target
-from loadtest.verdict.judging import NotToBeJudgedError, judge_counts, judge_ledger
+from loadtest.verdict.judging import (
+    NotToBeJudgedError,
+    acknowledged,
+    judge_counts,
+    judge_ledger,
+)
 from loadtest.watch import limits
 from loadtest.watch.client import NoAnswerError
 from loadtest.watch.counts import Counts, baseline, window_seconds
@@ -55,7 +60,7 @@ class _Run:
         self._directory = directory
         self._interrupts = interrupts
         self._generators = [
-            Generator(load, target.urls, plan.seconds, directory) for load in plan.loads
+            Generator(load, target.event_urls, plan.seconds, directory) for load in plan.loads
         ]
         self._scaling = Scaling(target, plan.steps)
 
@@ -151,7 +156,8 @@ class _Run:
         try:
             while True:
                 verdict = self._judge_once(record, counts)
-                if verdict.valid or not unknown or time.monotonic() > deadline:
+                settled = verdict.valid or not verdict.acknowledged or not unknown
+                if settled or time.monotonic() > deadline:
                     return verdict
                 say("outcomes that were unknown may still settle; judging again")
                 time.sleep(SETTLE_EVERY_SECONDS)
@@ -167,11 +173,11 @@ class _Run:
             files = [generator.ledger for generator in self._generators]
             ledger, received = judge_ledger(files, self._target.store, record.began, say)
         final = counts.everywhere()
+        load = record.samples.load
         return Verdict(
             ledger,
-            judge_counts(
-                record.samples.count, final, record.samples.load, received, record.baseline
-            ),
+            judge_counts(record.samples.count, final, load, received, record.baseline),
+            acknowledged=acknowledged(ledger, load),
         )
 
 

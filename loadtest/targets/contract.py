@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from loadtest.record import AllocationSample
 
+EVENTS_PATH = "/events"
+
 
 class TargetUnavailable(Exception):  # noqa: N818 - a state, which somebody can mend
     """The target is not there; the message says what to do."""
@@ -16,11 +18,16 @@ class Target(ABC):
 
     name: str
     urls: Sequence[str]
-    """Where events are taken; they take turns."""
+    """Of the receivers, or of what stands before them: their paths begin there. They take turns."""
     store: str
     """The store's URL, empty if it is not to be read."""
     known_versions: dict[str, str]
     """Of what its receivers don't tell."""
+
+    @property
+    def event_urls(self) -> list[str]:
+        """Where events are taken."""
+        return [_event_url(url) for url in self.urls]
 
     @property
     def host(self) -> str:
@@ -37,3 +44,13 @@ class Target(ABC):
     def scale(self, count: int) -> bool:
         """Ask for so many allocations; whether that was taken."""
         raise NotImplementedError(f"{self.name} can't be scaled to {count}")
+
+
+def base_path(path: str) -> str:
+    """Where a receiver's paths begin, by its own path or by the one of its events."""
+    return path.rstrip("/").removesuffix(EVENTS_PATH).rstrip("/")
+
+
+def _event_url(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(path=base_path(parts.path) + EVENTS_PATH).geturl()
