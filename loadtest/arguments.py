@@ -5,10 +5,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from loadtest.plan import Load, Plan, PlanError, parse_steps
-from loadtest.targets.contract import base_path
+from loadtest.urls import base_url
 from tgibf.arguments import number, whole
 from tgibf.schedule import HIGHEST_RATE, ScheduleError, Step
 from tgibf.schedule import parse_steps as parse_rates
@@ -103,7 +102,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         raise PlanError("--window is for the demo's receiver; others have their own")
     seconds = given.minutes * 60 if given.seconds is None else given.seconds
     return Plan(
-        target=given.target if named else _base(given.target),
+        target=given.target if named else base_url(given.target),
         seconds=seconds,
         loads=_loads(given),
         steps=given.scale,
@@ -113,12 +112,6 @@ def _plan(given: argparse.Namespace) -> Plan:
         report=given.report or Path("report") / time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime()),
         keep=given.keep,
     )
-
-
-def _base(url: str) -> str:
-    """The receiver's own URL, where its paths begin; the one of its events is as good."""
-    parts = urlsplit(url)
-    return parts._replace(path=base_path(parts.path)).geturl()
 
 
 def _loads(given: argparse.Namespace) -> tuple[Load, ...]:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from loadtest.record import AllocationSample
-
-EVENTS_PATH = "/events"
+from loadtest.urls import event_url
 
 
 class TargetUnavailable(Exception):  # noqa: N818 - a state, which somebody can mend
@@ -27,7 +26,7 @@ class Target(ABC):
     @property
     def event_urls(self) -> list[str]:
         """Where events are taken."""
-        return [_event_url(url) for url in self.urls]
+        return [event_url(url) for url in self.urls]
 
     @property
     def host(self) -> str:
@@ -44,13 +43,3 @@ class Target(ABC):
     def scale(self, count: int) -> bool:
         """Ask for so many allocations; whether that was taken."""
         raise NotImplementedError(f"{self.name} can't be scaled to {count}")
-
-
-def base_path(path: str) -> str:
-    """Where a receiver's paths begin, by its own path or by the one of its events."""
-    return path.rstrip("/").removesuffix(EVENTS_PATH).rstrip("/")
-
-
-def _event_url(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(path=base_path(parts.path) + EVENTS_PATH).geturl()
