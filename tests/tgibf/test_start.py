@@ -182,7 +182,8 @@ def test_a_summary_comes_out_whole_where_progress_was_dropped() -> None:
 
 
 def test_too_few_files_are_one_line() -> None:
-    with started(["sh", "-c", 'ulimit -n 12; exec "$@"', "sh", *COMMAND, "http://x"]) as process:
+    command = [*COMMAND, "http://127.0.0.1:1", "--bursts=1"]
+    with started(["sh", "-c", 'ulimit -n 12; exec "$@"', "sh", *command]) as process:
         run = finish(process)
     assert run.code == 2
     assert run.err == (
