@@ -48,7 +48,8 @@ def main() -> int:
     print(f"attempted     {verdict.attempted}\nacknowledged  {verdict.acknowledged}")
     for word in ("lost", "recovered", "unexpected", "unknown", "duplicates"):
         found = sorted(getattr(verdict, word))
-        examples = f"  ({', '.join(found[:SHOWN])}{', ...' if len(found) > SHOWN else ''})"
+        names = ", ".join(map(_printable, found[:SHOWN]))
+        examples = f"  ({names}{', ...' if len(found) > SHOWN else ''})"
         print(f"{word:<13} {len(found)}{examples if found else ''}")
     if verdict.valid and ledger.incomplete:
         print(
@@ -58,3 +59,8 @@ def main() -> int:
         return EXIT_INCOMPLETE
     print("valid" if verdict.valid else "INVALID")
     return 0 if verdict.valid else 1
+
+
+def _printable(name: str) -> str:
+    """An id for any terminal: somebody else's may have anything in it."""
+    return name if name.isascii() and name.isprintable() else ascii(name)[1:-1]

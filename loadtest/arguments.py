@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.plan import Load, Plan, PlanError, parse_steps
+from loadtest.urls import base_url
 from tgibf.arguments import number, whole
 from tgibf.schedule import HIGHEST_RATE, ScheduleError, Step
 from tgibf.schedule import parse_steps as parse_rates
@@ -26,7 +27,8 @@ targets:
   cluster   the three nodes of scripts/cluster, through each node's load balancer
   vagrant   the same on virtual machines
   kubernetes  the nodes of scripts/kubernetes, through the webhook's port on each
-  URL       any receiver, such as http://127.0.0.1:8080
+  URL       any receiver, such as http://127.0.0.1:8080 or, behind a proxy's path,
+            https://example.com/calls: events go to URL/events
 
 The load is TGIBF's bursts, or --rate N events per second, or a rate that changes (--step), or
 bursts and one of the others at once: --bursts --rate N.
@@ -44,8 +46,10 @@ examples:
   scripts/loadtest --judge report/2026-11-27T12-00-00Z
 
 exit codes:
-  0 valid: no acknowledged event is lost, no unexpected one is stored, every count was right
-  1 INVALID, or the run was interrupted    2 it could not begin, or wrong usage
+  0 valid: no acknowledged event is lost, no unexpected one is stored, every count was right;
+    a run that Ctrl-C ended early is judged like any other
+  1 INVALID: one of these does not hold, no event was acknowledged, or it could not be judged
+  2 it could not begin, or wrong usage
   129, 130, 143 given up: 128 + the last signal"""
 
 
@@ -98,7 +102,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         raise PlanError("--window is for the demo's receiver; others have their own")
     seconds = given.minutes * 60 if given.seconds is None else given.seconds
     return Plan(
-        target=given.target if named else given.target.rstrip("/"),
+        target=given.target if named else base_url(given.target),
         seconds=seconds,
         loads=_loads(given),
         steps=given.scale,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from tools.stops import leave
+from tools.stops import STOPS, leave, stops_to
 
 GIVE_UP = 3
 
@@ -14,9 +14,10 @@ class Interrupts:
     """Counts the signals that ask for an end; the third one ends it as an exception.
 
     Before the load has begun there is nothing to wait for, or to judge: `heed` does the same then.
+    Signals that are ignored, as nohup leaves them, stay so.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    SIGNALS = STOPS
 
     def __init__(self) -> None:
         self.count = 0
@@ -24,12 +25,8 @@ class Interrupts:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._on_signal) for number in self.SIGNALS}
-        try:
+        with stops_to(self._on_signal):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def heed(self) -> None:
         """Leave, as the last signal wants it, if one has come."""

@@ -32,8 +32,8 @@ def main(wish: Plan | Again | Judge) -> int:
 
 
 def _run(plan: Plan) -> int:
-    directory = plan.report.resolve()
     try:
+        directory = plan.report.resolve()
         directory.mkdir(parents=True)
     except OSError as error:
         fail(f"--report {plan.report}: {error.strerror}; name a new folder", COULD_NOT_BEGIN)
@@ -62,7 +62,10 @@ def _again(wish: Again) -> int:
 
 
 def _judge(wish: Judge) -> int:
-    directory = wish.directory.resolve()
+    try:
+        directory = wish.directory.resolve()
+    except OSError as error:
+        fail(f"--judge {wish.directory}: {error.strerror}", COULD_NOT_BEGIN)
     record = _read(directory / FILE)
     store = wish.store or _absolute(record.target.store, directory)
     if not store:

@@ -147,7 +147,7 @@ class GeneratorRecord(msgspec.Struct):
     """The file's name, in the report's folder for as long as it is kept."""
     summary: dict[str, Any] | None = None
     error: str = ""
-    """How it was interrupted."""
+    """How it broke off."""
     steps: list[tuple[float, float]] = []
     """From each second on, so many events per second; empty for bursts."""
 
@@ -209,17 +209,20 @@ class CountVerdict(msgspec.Struct):
 class Verdict(msgspec.Struct):
     """`ledger` is None if there is no store to read, `counts` if nothing could be judged.
 
-    `broken` says why it could not.
+    `broken` says why it could not. A run without an acknowledged event has shown nothing.
     """
 
     ledger: LedgerVerdict | None
     counts: CountVerdict | None
     broken: str = ""
+    acknowledged: int | None = None
+    """Events; None if nothing could be judged, and in records of versions that did not tell."""
 
     @property
     def valid(self) -> bool:
         ledger = self.ledger is None or self.ledger.valid
-        return not self.broken and ledger and self.counts is not None and self.counts.valid
+        judged = not self.broken and self.acknowledged != 0
+        return judged and ledger and self.counts is not None and self.counts.valid
 
 
 class Record(msgspec.Struct):
@@ -261,7 +264,7 @@ def write_record(path: Path, record: Record) -> None:
     text = head.removesuffix("\n}") + ',\n  "samples": {' + ",\n".join(parts) + "}\n}\n"
     new = path.with_suffix(".new")
     try:
-        new.write_text(text)
+        new.write_text(text, encoding="utf-8")
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)

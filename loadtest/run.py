@@ -22,7 +22,12 @@ from loadtest.record import (
 from loadtest.scaling import Scaling
 from loadtest.targets.contract import Target, TargetUnavailable
 from loadtest.targets.opening import open_target
-from loadtest.verdict.judging import NotToBeJudgedError, judge_counts, judge_ledger
+from loadtest.verdict.judging import (
+    NotToBeJudgedError,
+    acknowledged,
+    judge_counts,
+    judge_ledger,
+)
 from loadtest.watch import limits
 from loadtest.watch.client import NoAnswerError
 from loadtest.watch.counts import Counts, baseline, window_seconds
@@ -55,14 +60,19 @@ class _Run:
         self._directory = directory
         self._interrupts = interrupts
         self._generators = [
-            Generator(load, target.urls, plan.seconds, directory) for load in plan.loads
+            Generator(load, target.event_urls, plan.seconds, directory) for load in plan.loads
         ]
         self._scaling = Scaling(target, plan.steps)
 
     def run(self) -> Record:
         self._interrupts.heed()
         url = self._target.urls[0]
-        interface = interface_to(self._target.host)
+        # Facts are asked for before the load: what it has cost is not lost by one of them.
+        warnings: list[str] = []
+        host = self._target.host
+        interface = facts.told("the interface", lambda: interface_to(host), warnings)
+        machine = facts.machine(warnings)
+        commit = facts.told("the commit", facts.commit, warnings)
         try:
             window, before = window_seconds(url), baseline(url)
         except NoAnswerError as error:
@@ -96,10 +106,10 @@ class _Run:
             baseline=before,
             generators=generators,
             marks=self._scaling.marks,
-            warnings=_warnings(generators, watch.samples),
-            machine=facts.machine(),
+            warnings=[*warnings, *watch.troubles, *_warnings(generators, watch.samples)],
+            machine=machine,
             versions=_versions(self._target, watch.samples),
-            commit=facts.commit(),
+            commit=commit,
             samples=watch.samples,
             verdict=Verdict(None, None),
         )
@@ -114,12 +124,12 @@ class _Run:
             for generator in self._generators:
                 generator.follow()
                 generator.interrupt(self._interrupts.count)
-            watch.check()
-            display.show(self._state(watch.samples, time.monotonic() - began))
+            display.show(self._state(watch, time.monotonic() - began))
             time.sleep(TICK_SECONDS)
         display.close()
 
-    def _state(self, samples: Samples, elapsed: float) -> State:
+    def _state(self, watch: Watch, elapsed: float) -> State:
+        samples = watch.samples
         totals: Counter[str] = Counter()
         for generator in self._generators:
             totals.update(generator.totals)
@@ -131,7 +141,10 @@ class _Run:
             samples=samples,
             totals=totals,
             stopping=self._interrupts.count > 0 or elapsed > self._plan.seconds,
-            warnings=limits.warnings(recent, samples.machine[-limits.RECENT :]),
+            warnings=[
+                *watch.troubles,
+                *limits.warnings(recent, samples.machine[-limits.RECENT :]),
+            ],
         )
 
     def _judge(self, record: Record) -> Verdict:
@@ -143,7 +156,8 @@ class _Run:
         try:
             while True:
                 verdict = self._judge_once(record, counts)
-                if verdict.valid or not unknown or time.monotonic() > deadline:
+                settled = verdict.valid or not verdict.acknowledged or not unknown
+                if settled or time.monotonic() > deadline:
                     return verdict
                 say("outcomes that were unknown may still settle; judging again")
                 time.sleep(SETTLE_EVERY_SECONDS)
@@ -159,11 +173,11 @@ class _Run:
             files = [generator.ledger for generator in self._generators]
             ledger, received = judge_ledger(files, self._target.store, record.began, say)
         final = counts.everywhere()
+        load = record.samples.load
         return Verdict(
             ledger,
-            judge_counts(
-                record.samples.count, final, record.samples.load, received, record.baseline
-            ),
+            judge_counts(record.samples.count, final, load, received, record.baseline),
+            acknowledged=acknowledged(ledger, load),
         )
 
 

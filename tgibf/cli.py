@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tgibf.arguments import number, whole
 from tgibf.events import MAX_BATCH
+from tgibf.files_limit import FilesLimitError
 from tgibf.key import KeyFileError, read_key
 from tgibf.ledger import LedgerError
 from tgibf.run import run
@@ -49,7 +50,8 @@ examples:
 
 exit codes:
   0 every event was acked    1 some were refused or unknown, or a file could not be written, or was
-  removed    2 wrong usage    130, 143 stopped, by SIGINT or SIGTERM, before anything was sent"""
+  removed    2 wrong usage, or it could not begin    130, 143 stopped, by SIGINT or SIGTERM, before
+  anything was sent"""
 
 
 def main(
@@ -62,6 +64,9 @@ def main(
         summary = run(settings)
     except (TargetError, LedgerError, SeriesError) as error:
         parser.error(str(error))
+    except FilesLimitError as error:
+        print(f"tgibf: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"tgibf: the run broke off: {error}", file=sys.stderr)
         return 1

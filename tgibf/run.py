@@ -12,7 +12,7 @@ from uuid import uuid4
 import uvloop
 
 from tgibf.bursts import send_bursts
-from tgibf.files_limit import connections_within, raise_limit
+from tgibf.files_limit import check_limit, connections_within, raise_limit
 from tgibf.kept_file import KeptFile
 from tgibf.ledger import Ledger
 from tgibf.progress import Progress
@@ -37,9 +37,10 @@ def run(settings: Settings) -> Summary:
 
     SIGINT and SIGTERM start nothing new and wait for what is in flight; a second one gives that up
     too. Raises, before anything is sent, TargetError for a host without an address, LedgerError for
-    a ledger that must not or cannot be written, and SeriesError likewise. If their disk fails
-    later, or somebody takes them away, the run ends, with a warning in its summary.
+    a ledger that must not or cannot be written, SeriesError likewise, and FilesLimitError. If their
+    disk fails later, or somebody takes them away, the run ends, with a warning in its summary.
     """
+    check_limit()
     endpoints = _resolved(settings.targets)
     with _ledger(settings) as ledger, _series(settings) as series:
         return uvloop.run(_run(settings, endpoints, ledger, series))

@@ -1,6 +1,7 @@
 """A chart's frame: size, colours, axes with units; out come an SVG for the page and a PNG.
 
-The same figure gives the same bytes: ids are made from the chart's name, and no date goes in.
+The same figure gives the same bytes: ids are made from the chart's name, no date goes in, and
+no matplotlibrc of the user or of the folder counts.
 """
 
 import re
@@ -66,7 +67,9 @@ FALLBACK_FONTS = "'DejaVu Sans', Verdana, Geneva, sans-serif"
 def style() -> Iterator[None]:
     """In here charts are made and drawn."""
     settings: Any = STYLE
-    with mpl.rc_context(settings):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
         yield
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from loadtest.record import AllocationSample
+from loadtest.urls import event_url
 
 
 class TargetUnavailable(Exception):  # noqa: N818 - a state, which somebody can mend
@@ -16,11 +17,16 @@ class Target(ABC):
 
     name: str
     urls: Sequence[str]
-    """Where events are taken; they take turns."""
+    """Of the receivers, or of what stands before them: their paths begin there. They take turns."""
     store: str
     """The store's URL, empty if it is not to be read."""
     known_versions: dict[str, str]
     """Of what its receivers don't tell."""
+
+    @property
+    def event_urls(self) -> list[str]:
+        """Where events are taken."""
+        return [event_url(url) for url in self.urls]
 
     @property
     def host(self) -> str:

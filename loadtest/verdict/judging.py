@@ -3,9 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from loadtest.record import (
     CountSample,
@@ -19,7 +16,7 @@ from loadtest.verdict.expectation import Expectation, Received
 from tgibf.ledger import LedgerError, Outcomes, read_ledger
 from tgibf.verdict import judge
 from webhook.clock import MICROSECONDS
-from webhook.store.audit import each_stored
+from webhook.store.audit import each_stored, id_of
 
 EXAMPLES = 5
 TOLD_EVERY = 500_000
@@ -29,10 +26,6 @@ Told = Callable[[str], None]
 
 class NotToBeJudgedError(Exception):
     """Ledger or store can't be read; the message says why."""
-
-
-class _Event(msgspec.Struct):
-    id: Any = None
 
 
 class Ledgers:
@@ -77,13 +70,12 @@ class StoreReading:
 
     def ids(self) -> Iterator[str]:
         """The ids of this run's events, and of whatever else was received since it began."""
-        decode = msgspec.json.Decoder(_Event).decode
         for number, (received_at, body) in enumerate(each_stored(self._store), start=1):
             if number % TOLD_EVERY == 0:
                 self._told(f"{number:,} events of the store read")
-            name = decode(body).id
+            name = id_of(body)
             second = received_at // MICROSECONDS
-            if isinstance(name, str) and self._ledgers.has_run_of(name):
+            if name is not None and self._ledgers.has_run_of(name):
                 self._own[second] += 1
                 yield name
                 continue
@@ -153,6 +145,13 @@ def judge_counts(
     return verdict
 
 
+def acknowledged(ledger: LedgerVerdict | None, load: Mapping[str, Sequence[LoadSecond]]) -> int:
+    """How many events were acknowledged, by the ledger if it was read, else by the series."""
+    if ledger is not None:
+        return ledger.acknowledged
+    return sum(second.acked for seconds in load.values() for second in seconds)
+
+
 def judge_again(record: Record, directory: Path, store: str, told: Told) -> None:
     """Judge a finished run again, into its record. Raises NotToBeJudgedError, StartError."""
     files = [directory / generator.ledger for generator in record.generators]
@@ -160,6 +159,7 @@ def judge_again(record: Record, directory: Path, store: str, told: Told) -> None
     counts = record.verdict.counts
     final = [] if counts is None else counts.final
     record.verdict.ledger = ledger
+    record.verdict.acknowledged = acknowledged(ledger, record.samples.load)
     record.verdict.counts = judge_counts(
         record.samples.count,
         [CountSample(one.at, 0.0, one.url, one.count, one.since) for one in final],
@@ -173,7 +173,13 @@ def reasons(record: Record) -> list[str]:
     """Why a run is not valid."""
     verdict = record.verdict
     broken = [verdict.broken] if verdict.broken else []
-    return [*broken, *_of_ledger(verdict.ledger), *_of_counts(verdict.counts)]
+    nothing = ["no event was acknowledged: the run shows nothing"]
+    return [
+        *broken,
+        *(nothing if verdict.acknowledged == 0 else []),
+        *_of_ledger(verdict.ledger),
+        *_of_counts(verdict.counts),
+    ]
 
 
 def _of_ledger(ledger: LedgerVerdict | None) -> Iterator[str]:

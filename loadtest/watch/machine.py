@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.layout import PARTS
@@ -29,6 +30,17 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _USER, _NICE, _SYSTEM, _IDLE, _IO_WAIT, _IRQ, _SOFTIRQ, _STOLEN = range(8)
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """All totals at a moment."""
+
+    at: float
+    states: Mapping[str, int]
+    used: Mapping[tuple[int, int], int]
+    """Ticks of CPU time of each process of a known kind, by its number and its start."""
+    bytes: tuple[int, int]
+
+
 class Machine:
     """Compares each look with the one before. `generators` tells the processes by name."""
 
@@ -37,31 +49,33 @@ class Machine:
         self._interface = interface
         self._generators = generators
         self._kinds: dict[tuple[int, int], str] = {}
-        self._at = time.monotonic()
-        self._states = _states()
-        self._used = self._look()
-        self._bytes = _interface_bytes(interface)
+        self._before: _Look | None = None
 
     def take(self) -> list[MachineSample]:
-        """What has happened since the last time; nothing if that was a moment ago."""
-        now = time.monotonic()
-        if now - self._at < SHORTEST_SECONDS:
+        """What has happened since the last time; nothing the first time, or if it was just now."""
+        before = self._before
+        if before is not None and time.monotonic() - before.at < SHORTEST_SECONDS:
             return []
-        seconds, self._at = now - self._at, now
-        states, used, moved = _states(), self._look(), _interface_bytes(self._interface)
+        now = self._look()
+        sample = [] if before is None else [self._compared(before, now)]
+        self._before = now
+        return sample
+
+    def _compared(self, before: _Look, now: _Look) -> MachineSample:
+        seconds = now.at - before.at
         cores = {
-            name: round((states[name] - self._states[name]) / _TICKS / seconds, 3)
-            for name in states
+            name: round((ticks - before.states[name]) / _TICKS / seconds, 3)
+            for name, ticks in now.states.items()
         }
         processes: dict[str, float] = {}
         by_pid: dict[int, float] = {}
-        for process, ticks in used.items():
-            spent = (ticks - self._used.get(process, ticks)) / _TICKS / seconds
+        for process, ticks in now.used.items():
+            spent = (ticks - before.used.get(process, ticks)) / _TICKS / seconds
             kind = self._kinds[process]
             processes[kind] = processes.get(kind, 0.0) + spent
             by_pid[process[0]] = spent
         connections, time_wait = _sockets()
-        sample = MachineSample(
+        return MachineSample(
             at=round(time.time(), 3),
             seconds=round(seconds, 3),
             cores=cores,
@@ -72,26 +86,27 @@ class Machine:
             memory_available_bytes=_memory_available(),
             connections=connections,
             time_wait=time_wait,
-            received_bytes=moved[0] - self._bytes[0],
-            sent_bytes=moved[1] - self._bytes[1],
+            received_bytes=now.bytes[0] - before.bytes[0],
+            sent_bytes=now.bytes[1] - before.bytes[1],
         )
-        self._states, self._used, self._bytes = states, used, moved
-        return [sample]
 
-    def _look(self) -> dict[tuple[int, int], int]:
-        """Ticks of CPU time of each process of a known kind, by its number and its start."""
+    def _look(self) -> _Look:
+        return _Look(time.monotonic(), _states(), self._ticks(), _interface_bytes(self._interface))
+
+    def _ticks(self) -> dict[tuple[int, int], int]:
+        """As in a look."""
         used = {}
         kinds: dict[tuple[int, int], str] = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                # The name, in brackets, may hold spaces; after it, utime is the twelfth field.
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                # The name, in brackets, may be any bytes; after it, utime is the twelfth field.
+                fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
                 process = int(folder.name), int(fields[19])
                 kind = self._kinds.get(process)
                 if kind is None:
                     kind = _kind(folder)
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # it has ended
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue  # it has ended, or is somebody else's where /proc hides those (hidepid)
             kinds[process] = kind
             if kind:
                 used[process] = int(fields[11]) + int(fields[12])

@@ -33,10 +33,10 @@ class Watch:
         for sampler in self._samplers:
             sampler.start()
 
-    def check(self) -> None:
-        """Raise what ended a sampler, if something has."""
-        for sampler in self._samplers:
-            sampler.check()
+    @property
+    def troubles(self) -> list[str]:
+        """Which samples are missing and why, in words."""
+        return [sampler.trouble for sampler in self._samplers if sampler.trouble]
 
     def stop(self) -> None:
         for sampler in self._samplers:

@@ -3,8 +3,10 @@
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr
 from io import StringIO
@@ -19,7 +21,9 @@ from loadtest.display import Display, State
 from loadtest.interrupts import Interrupts
 from loadtest.record import Samples
 from tests.support.checked_receiver import Receiver
+from tests.support.path_proxy import PathProxy
 from tests.support.scripts import SCRIPTS, figure, script
+from tools.root import ROOT
 
 TAKEN = ["--target", "http://127.0.0.1:1"]
 
@@ -126,6 +130,113 @@ def test_events_of_somebody_else_during_the_run_are_unexpected(
     assert figure(output, "unexpected") == 1
     assert "of-somebody-else" in (directory / "index.html").read_text()
     assert (directory / "ledger-steady").exists(), "what shows a fault is kept"
+
+
+def test_odd_events_of_somebody_else_are_unexpected_like_others(
+    receiver: Receiver, store_path: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "report"
+    options = ["--target", receiver.url, "--store", f"sqlite:///{store_path}", "--keep"]
+    run = script("loadtest", *options, "--seconds", "1", "--rate", "50", "--report", directory)
+    assert run.returncode == 0, run.stdout + run.stderr
+    odd: list[object] = ["\ud800", 5, {"a": ["\udfff"]}, ""]
+    for name in odd:
+        assert receiver.post({"type": "x", "id": name}).status == 200
+    assert receiver.post({"type": "x", "text": "\ud83d"}).status == 200
+    judged = script("loadtest", "--judge", directory)
+    assert "Traceback" not in judged.stderr
+    assert judged.returncode == 1
+    assert figure(judged.stdout, "unexpected") == len(odd) + 1
+    assert judged.stdout.splitlines()[-1] == "INVALID"
+    assert "\\ud800, received at" in (directory / "index.html").read_text()
+
+
+@pytest.mark.parametrize("end", ["", "/", "/events"])
+def test_a_receiver_behind_the_path_of_a_proxy(
+    receiver: Receiver, store_path: Path, tmp_path: Path, end: str
+) -> None:
+    directory = tmp_path / "report"
+    with PathProxy(receiver.url, "/calls") as proxy:
+        options = ["--target", proxy.url + end, "--store", f"sqlite:///{store_path}"]
+        load = ["--seconds", "2", "--rate", "50"]
+        ended = script("loadtest", *options, *load, "--report", directory)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert figure(ended.stdout, "acknowledged") == 100
+    assert record(directory)["target"]["urls"] == [proxy.url]
+
+
+def test_a_run_in_which_nothing_was_acknowledged_is_not_valid(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    """The count, 0, is right all the time."""
+    directory = tmp_path / "report"
+    with PathProxy(receiver.url, "/calls", posts=False) as proxy:
+        load = ["--seconds", "2", "--rate", "50"]
+        ended = script("loadtest", "--target", proxy.url, *load, "--report", directory)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert ended.stdout.splitlines()[-2:] == [
+        "why: no event was acknowledged: the run shows nothing",
+        "INVALID",
+    ]
+    assert "no event was acknowledged" in (directory / "index.html").read_text()
+    assert json.loads((directory / "summary.json").read_text())["valid"] is False
+
+
+def test_without_git_a_run_is_judged_all_the_same(tmp_path: Path) -> None:
+    directory = tmp_path / "report"
+    (tmp_path / "empty").mkdir()
+    command: list[str | Path] = [sys.executable, SCRIPTS / "loadtest", "--report", directory]
+    ended = subprocess.run(
+        [*command, "--seconds", "1", "--rate", "50", "--port", "0"],
+        env={**os.environ, "PATH": str(tmp_path / "empty")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert record(directory)["commit"] == ""
+    assert "not a checkout" in (directory / "index.html").read_text()
+
+
+def test_a_load_under_nohup_outlives_who_started_it(receiver: Receiver, tmp_path: Path) -> None:
+    directory = tmp_path / "report"
+    command: list[str | Path] = ["nohup", sys.executable, SCRIPTS / "loadtest"]
+    command += ["--target", receiver.url, "--seconds", "3", "--rate", "50", "--report", directory]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+    ) as running:
+        wait_for(lambda: (directory / "ledger-steady").exists(), "the load", 120)
+        running.send_signal(signal.SIGHUP)
+        output, told = running.communicate(timeout=60)
+    assert running.returncode == 0, output + told
+    assert not record(directory)["interrupted"]
+    assert record(directory)["generators"][0]["summary"]["sent"] == 150
+
+
+def test_docs_and_help_agree_on_a_run_that_was_ended_early() -> None:
+    """It is judged like any other, as `test_ctrl_c_ends_the_load_and_yields_a_report` shows."""
+    told = " ".join(script("loadtest", "--help").stdout.partition("exit codes:")[2].split())
+    docs = (ROOT / "docs" / "load-test.md").read_text()
+    rows = dict(re.findall(r"^\| ([01]) \| (.*) \|$", docs, re.MULTILINE))
+    of_help = {"0": told.partition(" 1 INVALID")[0], "1": told.partition(" 1 INVALID")[2]}
+    for words in (rows, of_help):
+        assert "a run that Ctrl-C ended early is judged like any other" in words["0"]
+        assert "no event was acknowledged" in words["1"]
+        assert "interrupt" not in words["1"]
+
+
+@pytest.mark.parametrize("arguments", [["--seconds", "1"], ["--judge", "report"]])
+def test_a_folder_that_is_gone_is_one_line(arguments: list[str], tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = ["sh", "-c", f'cd "{gone}" && rmdir "{gone}" && exec "$@"', "sh", sys.executable]
+    ended = subprocess.run(
+        [*command, SCRIPTS / "loadtest", *arguments], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: --")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_it_warns_when_the_generator_is_the_limit(receiver: Receiver, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Reports of runs that saw little or nothing, or went wrong."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -25,6 +27,7 @@ from loadtest.record import (
     read_record,
 )
 from loadtest.report import writing as report
+from tests.support.scripts import SCRIPTS
 
 BEGAN = 1_000_000.0
 NOTHING = Latency(None, None, None, None)
@@ -113,6 +116,26 @@ def test_what_was_done_stands_in_every_chart(tmp_path: Path) -> None:
     charts = page.split('<section id="chart-')[1:]
     assert len(charts) == 6
     assert [chart.partition('"')[0] for chart in charts if "scale to 4" not in chart] == ["errors"]
+
+
+def test_no_settings_of_the_user_or_the_folder_change_a_chart(tmp_path: Path) -> None:
+    drawn(tmp_path, record(Samples(), Verdict(None, None), []))
+    pictures = {path: path.read_bytes() for path in tmp_path.iterdir() if path.suffix != ".json"}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "matplotlibrc").write_text(
+        "figure.facecolor: red\nlines.linewidth: 9\nsavefig.bbox: tight\nxtick.direction: in\n"
+    )
+    command: list[str | Path] = [
+        sys.executable,
+        SCRIPTS / "loadtest",
+        "--again",
+        tmp_path / "report.json",
+    ]
+    again = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=False)
+    assert again.returncode == 1, again.stderr  # the run's verdict
+    changed = [path.name for path, data in pictures.items() if path.read_bytes() != data]
+    assert changed == []
 
 
 def test_a_record_of_another_schema_is_not_guessed_at(tmp_path: Path) -> None:

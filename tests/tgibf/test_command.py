@@ -1,12 +1,15 @@
 """The command: usage errors, signals, the summary and the progress."""
 
 import asyncio
+import fcntl
 import json
 import os
 import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -161,6 +164,38 @@ def test_the_text_summary() -> None:
     )
     for pattern, line in zip(patterns, run.out.splitlines(), strict=True):
         assert re.fullmatch(pattern, line)
+
+
+def test_on_a_terminal_the_line_keeps_to_the_width() -> None:
+    """A longer one would be broken in two, and only the second redrawn."""
+    columns = 60
+    released = asyncio.Event()
+
+    async def hold(call: Call) -> None:
+        await released.wait()
+        await acknowledge(call)
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with Peer(hold) as peer, os.fdopen(ours, "rb", buffering=0) as screen:
+        process = subprocess.Popen(
+            [*COMMAND, peer.url, "--burst-size=5", "--bursts=1"],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+        )
+        os.close(theirs)
+        shown = ""
+        while shown.count("\r\x1b[K") < 3:
+            shown += screen.read(4096).decode()
+        peer.call_soon(released.set)
+        run = finish(process)
+
+    assert run.code == 0
+    lines = shown.split("\r\x1b[K")[1:-1]
+    assert lines[0].startswith("burst 1: 5 events | 0 s | sent 5")
+    assert max(map(len, lines)) == columns - 1
 
 
 def test_on_a_terminal_one_line_is_redrawn() -> None:

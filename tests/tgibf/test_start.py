@@ -1,9 +1,11 @@
 """The first moments of the load generator, its last ones, and what it may be started with."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -141,6 +143,54 @@ def test_a_run_whose_progress_nobody_reads_any_more_ends_in_order(tmp_path: Path
     wait_for(lambda: not read_ledger(ledger).incomplete, "the end of the run", 20)
 
 
+@pytest.mark.parametrize("kind", ["pipe", "terminal", "held terminal"])
+def test_progress_that_nobody_reads_costs_no_run(kind: str) -> None:
+    """A pipe or a terminal that is full, or one that Ctrl-S holds; a stop is heard, too."""
+    ours, theirs = os.pipe() if kind == "pipe" else pty.openpty()
+    try:
+        fill(theirs)
+        if kind == "held terminal":
+            read_all(ours)
+            termios.tcflow(theirs, termios.TCOOFF)
+        with Peer() as peer:
+            command = [*COMMAND, peer.url, "--burst-size=5", "--pause=0.01", "--json"]
+            with started(command, stderr=theirs) as process:
+                peer.wait_for_calls(5 * (1 + 2 + 3))
+                process.send_signal(signal.SIGTERM)
+                run = Finished(
+                    process.wait(20), process.stdout.read() if process.stdout else "", ""
+                )
+        assert run.code == 0
+        assert run.summary["acked"] == run.summary["sent"] >= 30
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_summary_comes_out_whole_where_progress_was_dropped() -> None:
+    """Both go to one pipe, which is full for a while, and then is read."""
+    ours, theirs = os.pipe()
+    fill(theirs)
+    with Peer() as peer, os.fdopen(ours, "rb") as reader:
+        command = [*COMMAND, peer.url, "--burst-size=5", "--bursts=3", "--pause=0", "--json"]
+        with started(command, stdout=theirs, stderr=theirs) as process:
+            os.close(theirs)
+            peer.wait_for_calls(5 * (1 + 2 + 3))
+            told = reader.read().decode()
+            assert process.wait(20) == 0
+    assert Finished(0, told[told.index("{") :], "").summary["acked"] == 30
+
+
+def test_too_few_files_are_one_line() -> None:
+    command = [*COMMAND, "http://127.0.0.1:1", "--bursts=1"]
+    with started(["sh", "-c", 'ulimit -n 12; exec "$@"', "sh", *command]) as process:
+        run = finish(process)
+    assert run.code == 2
+    assert run.err == (
+        "tgibf: only 12 files may be open, too few to begin with; allow more: ulimit -n 1024\n"
+    )
+
+
 @pytest.mark.parametrize("where", ["1>/dev/full", "1</dev/null", "1>/dev/full 2>/dev/full"])
 def test_a_summary_that_cannot_be_printed_is_one_line(where: str) -> None:
     with Peer() as peer:
@@ -153,13 +203,36 @@ def test_a_summary_that_cannot_be_printed_is_one_line(where: str) -> None:
 
 
 @contextmanager
-def started(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+def started(
+    command: Sequence[str], stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
     """Any command in the generator's place; whatever becomes of it, it ends with the `with`."""
-    pipe = subprocess.PIPE
+    nothing = subprocess.DEVNULL
     with subprocess.Popen(
-        command, env=environment(), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+        command, env=environment(), stdin=nothing, stdout=stdout, stderr=stderr, text=True
     ) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+def fill(number: int) -> None:
+    """Write to a pipe or a terminal until it takes no more."""
+    os.set_blocking(number, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(number, b"." * 1000)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(number, b".")
+    os.set_blocking(number, True)
+
+
+def read_all(number: int) -> None:
+    """Read what is there."""
+    os.set_blocking(number, False)
+    with suppress(BlockingIOError):
+        while os.read(number, 65536):
+            pass
+    os.set_blocking(number, True)
