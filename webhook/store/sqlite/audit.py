@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from webhook.store.contract import StartError
+from webhook.store.sqlite.files import real
 from webhook.store.sqlite.orphan import refuse_orphaned_log
 from webhook.store.sqlite.url import sqlite_path
 
@@ -14,9 +15,9 @@ def rows(url: str) -> Iterator[tuple[int, str]]:
 
     Raises StartError if the file does not exist or can't be read.
     """
-    path = sqlite_path(url)
-    if not path.exists():
-        raise StartError(f"there is no file {path}")
+    if not sqlite_path(url).exists():
+        raise StartError(f"there is no file {sqlite_path(url)}")
+    path = real(sqlite_path(url))
     refuse_orphaned_log(path)
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as db:

@@ -11,7 +11,7 @@ def sqlite_path(url: str) -> Path:
     `sqlite:///events.db` is relative to the working directory, `sqlite:////var/events.db` is
     absolute (SQLAlchemy's convention).
     """
-    return Path(url.removeprefix(SCHEME)).absolute()
+    return Path(url.removeprefix(SCHEME))
 
 
 def sqlite_path_or_none(url: str) -> Path | None:
