@@ -115,8 +115,10 @@ def test_what_nodes_run_is_copied_to_them_and_nothing_else(provider: str) -> Non
     for node in nodes(provider).values():
         folders = {one["guestpath"]: one for one in node["folders"].values()}
         assert folders.pop("/vagrant")["disabled"]
-        (kit,) = folders.values()
-        assert (kit["guestpath"], kit["type"]) == ("/opt/teracompra", "rsync")
+        assert {path: one["type"] for path, one in folders.items()} == {
+            "/opt/teracompra": "rsync",
+            "/var/lib/teracompra/access": "rsync",
+        }
 
 
 def test_the_environment_sets_memory_cpus_and_box() -> None:
