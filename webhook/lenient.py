@@ -24,7 +24,7 @@ def objects(text: str, most: int) -> tuple[list[tuple[Any, str]], bool]:
     Of more than `most` in an array the first one too many is the last one here. Raises ValueError
     or RecursionError if that is not JSON.
     """
-    decoder = json.JSONDecoder(parse_constant=_refuse, parse_int=str)  # of any length
+    decoder = json.JSONDecoder(parse_constant=_refuse, parse_int=float)  # of any length
     start = _skip(text, 0)
     if text[start : start + 1] != "[":
         value, end = decoder.raw_decode(text, start)

@@ -60,6 +60,14 @@ def test_an_array_is_given_up_at_the_first_element_too_many() -> None:
     assert refused.status == 413
 
 
+def test_beside_half_a_character_a_number_is_no_text_either() -> None:
+    refused = parsed_or_problem(rb'{"type": 7, "half": "\ud83d"}')
+    assert isinstance(refused, Problem)
+    assert refused.status == 422
+    (event,) = parse(rb'{"type": "x", "call_id": 7, "half": "\ud83d"}', 7, 10)
+    assert event.call_id is None
+
+
 def test_a_number_of_any_length_may_be_beside_half_a_character() -> None:
     body = b'{"type": "x", "n": ' + b"9" * 5000 + rb', "half": "\ud83d"}'
     assert parse(body, 7, 10)[0].body == body.decode()
