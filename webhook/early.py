@@ -13,7 +13,7 @@ def prepare() -> None:
     for number in stops():
         signal.signal(number, _leave)
     # A parent may have left them blocked, which a child inherits.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, stops())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a child that fails must be seen to
 
 
