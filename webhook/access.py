@@ -8,7 +8,6 @@ from pathlib import Path
 
 from webhook.http.exchange import PostExchange
 from webhook.http.notice import Notice
-from webhook.http.parser import BLANKS
 from webhook.keys import KeysError, parse_authorization, read_keys
 from webhook.problem import Problem
 from webhook.replay import Key, Replays, key_of
@@ -77,12 +76,12 @@ class Access:
         for name, value in exchange.raw_headers:
             lower = name.lower()
             if lower in _LOOKED_AT:
-                sent[lower] = value.strip(BLANKS)
+                sent[lower] = value
         authorization, signatures = sent.get(_AUTHORIZATION), sent.get(SIGNATURE)
         known = authorization is not None and self._knows_sender(authorization)
-        if known and signatures is None:
-            return
         if signatures is None:
+            if known:
+                return
             raise self._refusal("missing" if authorization is None else "unknown")
         claim = parse_claim(sent.get(ID), sent.get(TIMESTAMP), signatures)
         stale = claim is not None and abs(self._now() - claim.seconds) > self._tolerance

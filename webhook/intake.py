@@ -15,13 +15,19 @@ from webhook.problem import Problem, unavailable
 from webhook.replay import Replays
 from webhook.store.contract import Store
 
+
+def _unknown() -> Problem:
+    """Another one each time: one that is raised again and again keeps every place of it."""
+    return unavailable(
+        "a write had begun and its outcome is not known: the events may or may not be stored",
+        stored="unknown",
+    )
+
+
 _PROBLEMS = {
     Outcome.STORED: None,
     Outcome.REFUSED: unavailable("the store can't take events at the moment; send them again"),
-    Outcome.UNKNOWN: unavailable(
-        "a write had begun and its outcome is not known: the events may or may not be stored",
-        stored="unknown",
-    ),
+    Outcome.UNKNOWN: _unknown(),
 }
 
 
@@ -100,8 +106,8 @@ class Intake:
             exchange.connection.prepare(exchange, events)
             exchange.connection.flush()
             return True
-        if access.replays.is_open(key) and (unknown := _PROBLEMS[Outcome.UNKNOWN]) is not None:
-            raise unknown  # its write is still in flight, and may store it
+        if access.replays.is_open(key):
+            raise _unknown()  # its write is still in flight, and may store it
         exchange.submitted_at = now
         return access.replays.wait(key, exchange)
 

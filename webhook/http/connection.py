@@ -187,12 +187,9 @@ class Connection:
         except Problem as problem:
             self.answer(exchange, problem)
         except (HTTPInputError, ValueError) as error:  # Tornado's own, of Host or a cookie
-            malformed = Problem(HTTPStatus.BAD_REQUEST, f"malformed HTTP request: {error}")
-            self._state.note_refusal(malformed)
             # For HEAD, too, the answer has a body: nothing may come after it.
-            self._stopped = self._polite = True
-            exchange.keep_alive = False
-            self.answer(exchange, malformed)
+            malformed = Problem(HTTPStatus.BAD_REQUEST, f"malformed HTTP request: {error}")
+            self._answer_last(exchange, malformed)
         except Exception:
             log.exception("a request could not be served")
             self.answer(
@@ -343,12 +340,16 @@ class Connection:
         if exchange is None:
             exchange = Exchange(self, "1.1", keep_alive=False)
             self._exchanges.append(exchange)
-        self._state.note_refusal(problem)
-        self._stopped = self._polite = True
-        exchange.keep_alive = False
         exchange.output = b""  # in place of 100 Continue
         self._parser.forget()
         self._hold(self._parser.held_bytes)  # the room is there for others at once
+        self._answer_last(exchange, problem)
+
+    def _answer_last(self, exchange: Exchange, problem: Problem) -> None:
+        """Answer a request that is malformed or can't be served, and close after that."""
+        self._state.note_refusal(problem)
+        self._stopped = self._polite = True
+        exchange.keep_alive = False
         self.answer(exchange, problem)
 
     def check(self, now: float) -> None:

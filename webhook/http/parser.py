@@ -29,8 +29,6 @@ _LOOKED_AT = frozenset(
 UNCODED = frozenset({b"", b"identity"})
 HEADERS = 100
 """Most headers of a request, and as many trailers."""
-BLANKS = b" \t"
-"""Around a value, and no part of it (RFC 9110, 5.5); llhttp leaves those at its end."""
 LINE_BYTES = 4
 """Of a header beside its name and value: a colon, a space, and the end of the line."""
 
@@ -159,7 +157,8 @@ class RequestParser:
             headers = self._headers
             if size > self._limits.header_bytes or len(headers) >= HEADERS:
                 self._refuse_head()
-            headers.append((name, value))
+            # Blanks are no part of a value (RFC 9110, 5.5); llhttp leaves those at its end.
+            headers.append((name, value.rstrip(b" \t")))
         else:  # a trailer, which nobody reads
             self._trailers += 1
             if size > self._limits.header_bytes or self._trailers > HEADERS:
@@ -233,7 +232,7 @@ class RequestParser:
             elif lower == b"content-length":
                 self._check_body(int(value))
             elif lower == b"expect":
-                waits = version == "1.1" and value.strip(BLANKS).lower() == b"100-continue"
+                waits = version == "1.1" and value.lower() == b"100-continue"
             elif lower == b"content-encoding":
                 self._take_coding(value)
             elif lower == b"transfer-encoding":
@@ -247,9 +246,7 @@ class RequestParser:
         return waits
 
     def _check_origin(self) -> None:
-        sent = {
-            name.lower(): value.strip(BLANKS).decode("latin-1") for name, value in self._headers
-        }
+        sent = {name.lower(): value.decode("latin-1") for name, value in self._headers}
         host = sent.get(b"host", "")
         check_origin(host, sent.get(b"origin"), sent.get(b"sec-fetch-site"), self._limits.hosts)
 
@@ -283,7 +280,7 @@ class RequestParser:
         headers = HTTPHeaders()
         try:
             for name, value in self._headers:
-                headers.add(name.decode("latin-1"), value.strip(BLANKS).decode("latin-1"))
+                headers.add(name.decode("latin-1"), value.decode("latin-1"))
         except HTTPInputError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, f"malformed header: {error}") from None
         return headers
