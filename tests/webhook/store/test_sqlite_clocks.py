@@ -1,6 +1,8 @@
 """Events are kept for as long as was promised, whatever the clock showed when they came in."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -73,5 +75,28 @@ def test_what_came_in_under_a_clock_that_was_behind_is_kept_as_long(
         await let_pass(second, clock, DAY)
         assert rows(path) == 0
         await second.close()
+
+    asyncio.run(test())
+
+
+def test_a_clock_set_right_while_nothing_can_be_written_is_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    clock = Clock(RIGHT - 8 * DAY)
+
+    async def test() -> None:
+        store = SqliteStore(path, RETENTION_DAYS * DAY, clock.wall, clock.monotonic)
+        await store.open()
+        await write(store, clock, 20)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute(
+                "CREATE TRIGGER no BEFORE INSERT ON clock_steps BEGIN SELECT raise(FAIL, 'no'); END"
+            )
+            clock.offset = RIGHT
+            await let_pass(store, clock, 600)
+            other.execute("DROP TRIGGER no")
+        await store.health()  # as a receiver asks for it, after which it writes again
+        await let_pass(store, clock, 2 * HOUR)
+        assert rows(path) == 20
+        await store.close()
 
     asyncio.run(test())

@@ -62,8 +62,10 @@ class Expiry:
         self._now = now
         self._monotonic = monotonic
         self._elapsed = ElapsedTime(None, now(), monotonic())
-        self._known = 0.0
-        """The time believed, as it was written last."""
+        self._known = self._keeping = 0.0
+        """The time believed, as the store has it, and as it will with the transaction's end."""
+        self._notes: list[tuple[str, tuple[int, ...]]] = []
+        """Statements on the clock's steps that are not in the store yet."""
         self._passed = 0
         """The id up to which what is left is no reason to wait: see `_oldest`."""
         self._passed_since = monotonic()
@@ -84,6 +86,14 @@ class Expiry:
         self._elapsed = ElapsedTime(at, self._now(), self._monotonic())
         self._under_clock_since = db.execute(_LAST_ID).fetchone()[0]
 
+    def committed(self) -> None:
+        """What `expire` wrote down in the caller's transaction is in the store.
+
+        Without this it is written again, with the next one: a clock steps but once.
+        """
+        self._notes.clear()
+        self._known = self._keeping
+
     def expire(self, db: sqlite3.Connection, step: int, *, thorough: bool = False) -> None:
         """Delete expired events among the `step` oldest, within a transaction of the caller's.
 
@@ -93,8 +103,8 @@ class Expiry:
         """
         wall = self._now()
         before = int(self._elapsed.now(wall, self._monotonic())) - self._retention
-        self._keep_step(db, self._elapsed.stepped)
-        self._keep_known(db)
+        self._note_step(db, self._elapsed.stepped)
+        self._write_notes(db)
         dated, behind = self._oldest(db, wall) or (int(wall * MICROSECONDS), 0)
         due = dated + behind < before * MICROSECONDS
         if not due:
@@ -125,8 +135,8 @@ class Expiry:
             self._passed = number
         return None
 
-    def _keep_step(self, db: sqlite3.Connection, seconds: float) -> None:
-        """Write down that the clock was set ahead: it may have been behind until then.
+    def _note_step(self, db: sqlite3.Connection, seconds: float) -> None:
+        """Note that the clock was set ahead: it may have been behind until then.
 
         That is so for this process's events alone, since the clock was set before. If it is set
         back, it was right until then.
@@ -140,20 +150,23 @@ class Expiry:
                 seconds,
             )
             if last > self._under_clock_since:
-                db.execute(_STEP_AHEAD, (last, self._under_clock_since, int(seconds)))
+                step = (last, self._under_clock_since, int(seconds))
+                self._notes.append((_STEP_AHEAD, step))
                 self._step = last
         elif self._step is not None:
-            db.execute(_NO_STEP, (self._step,))
+            self._notes.append((_NO_STEP, (self._step,)))
             self._step = None
-        db.execute(_OLD_STEPS)
+        self._notes.append((_OLD_STEPS, ()))
         self._under_clock_since = last
 
-    def _keep_known(self, db: sqlite3.Connection) -> None:
-        """Write down the time that is believed."""
+    def _write_notes(self, db: sqlite3.Connection) -> None:
+        """Write down the clock's steps, and the time that is believed."""
+        for statement, values in self._notes:
+            db.execute(statement, values)
         believed = self._elapsed.believed
         if abs(believed - self._known) >= KNOW_SECONDS:
             db.execute(_KNOW, {"at": believed})
-            self._known = believed
+            self._keeping = believed
 
     def _note_held_back(self, oldest: float, wall: float) -> None:
         """Log once that the clock has jumped and nothing expires because of it."""

@@ -89,6 +89,7 @@ class Writer:
             self._guard.check_log()
             began = True
             db.execute("COMMIT")
+            self._expiry.committed()
         except sqlite3.Error as error:
             self.failed(error)
             # A COMMIT that failed may be found in the log when the file is next opened.
@@ -120,6 +121,7 @@ class Writer:
             self._expiry.expire(self._db, EXPIRY_STEP, thorough=True)
             self._guard.check_log()
             self._db.execute("COMMIT")
+            self._expiry.committed()
         except sqlite3.Error as error:
             self.failed(error)
         except BaseException:
