@@ -9,13 +9,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from webhook.store.contract import StartError
 from webhook.store.sqlite.files import LOCK, PRIVATE, SUFFIXES, beside, provide, real
+from webhook.store.sqlite.lock import hold
 from webhook.store.sqlite.orphan import refuse_orphaned_log
 from webhook.store.sqlite.schema import APPLICATION_ID, recount
 
@@ -166,7 +167,10 @@ def _check(path: Path) -> int:
 
 @contextmanager
 def _alone(store: Path) -> Iterator[None]:
-    """Hold the store's lock, which a receiver holds as long as it runs. Raises StoreError."""
+    """Hold the store's lock and its file, as a receiver does as long as it runs.
+
+    Raises StoreError.
+    """
     handle = os.open(beside(store, LOCK), os.O_RDWR | os.O_CREAT, PRIVATE)
     try:
         try:
@@ -176,10 +180,26 @@ def _alone(store: Path) -> Iterator[None]:
             raise StoreError(
                 f"{store} is in use by a receiver (process {holder[0]}); stop it first"
             ) from None
-        yield
+        with _held(store):
+            yield
         os.ftruncate(handle, 0)  # which file was open last: not the one that is there now
     finally:
         os.close(handle)
+
+
+@contextmanager
+def _held(store: Path) -> Iterator[None]:
+    """Hold the file itself: a receiver may have it whose lock is at another name, or removed."""
+    held = None
+    try:
+        with suppress(OSError):  # there is none, or it can't be opened: it can be put aside
+            held = hold(store)
+        yield
+    except StartError as error:
+        raise StoreError(str(error)) from None
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 def _put_aside(store: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.copies import back_up, empty, restore
+from commands.copies import StoreError, back_up, empty, restore
 from harness.waiting import wait_for
 from tests.support.checked_receiver import EVENT, Receiver
 from tests.support.rows import query, rows
@@ -125,6 +125,17 @@ def test_without_the_lock_file_a_second_receiver_is_refused_too(
     assert "in use by another receiver" in refusal(store_path)
     receiver.post_many(10)
     assert receiver.count() == 10
+
+
+def test_without_the_lock_file_an_open_store_is_not_put_aside_either(
+    receiver: Receiver, store_path: Path
+) -> None:
+    receiver.post_many(10)
+    beside(store_path, LOCK).unlink()
+    with pytest.raises(StoreError, match="in use by another receiver"):
+        empty(store_path)
+    receiver.post_many(10)
+    assert receiver.count() == 20
 
 
 @pytest.mark.parametrize("runs", [False, True], ids=["alone", "while one has it open"])

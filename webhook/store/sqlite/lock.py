@@ -45,6 +45,26 @@ class Note:
         return (f"{text} mark {self.mark}" if self.mark else text).ljust(LENGTH - 1) + "\n"
 
 
+def hold(path: Path) -> int:
+    """A descriptor that has the file itself, by whatever name others know it.
+
+    Close it after SQLite has let go: a process that closes a file loses SQLite's locks on it.
+    Raises StartError if somebody else has it, and OSError.
+    """
+    store = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.fcntl(store, fcntl.F_OFD_SETLK, _WHOLE)
+    except BlockingIOError:
+        os.close(store)
+        raise StartError(
+            f"{path} is in use by another receiver, under another name (a hard link, a mount); "
+            "stop that one, or name another file in WEBHOOK_STORE"
+        ) from None
+    except (AttributeError, OSError):  # no Linux, or a file system that has no such locks
+        log.debug("no lock on %s itself", path)
+    return store
+
+
 class Lock:
     """That of the store at `path`.
 
@@ -81,23 +101,9 @@ class Lock:
         return Note.read(os.read(lock, LENGTH).decode(errors="replace"))
 
     def hold(self) -> None:
-        """Take the store's file itself, which may have other names. Raises StartError, OSError.
-
-        Release it after SQLite has let go: a process that closes a file loses SQLite's locks on it.
-        """
+        """Take the store's file itself, made where there is none. Raises StartError, OSError."""
         provide(self._path)
-        store = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.fcntl(store, fcntl.F_OFD_SETLK, _WHOLE)
-        except BlockingIOError:
-            os.close(store)
-            raise StartError(
-                f"{self._path} is in use by another receiver, under another name (a hard link, a "
-                "mount); stop that one, or name another file in WEBHOOK_STORE"
-            ) from None
-        except (AttributeError, OSError):  # no Linux, or a file system that has no such locks
-            log.debug("no lock on %s itself", self._path)
-        self._store = store
+        self._store = hold(self._path)
 
     def write(self, note: Note) -> None:
         """Write into the file who has the store, and this note about it."""
