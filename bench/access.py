@@ -12,27 +12,21 @@ import itertools
 import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bench import wrk
-from bench.cpu import cpu_seconds
 from bench.figures import Figures, conditions, ratio, table
+from bench.subjects import OURS
+from bench.throughput import LOADS, Run, press
 from bench.wrk import Load
 from harness.certificates import make
-from harness.receiver import ReceiverProcess
 from tgibf.events import load_events
 from tgibf.key import Key, plain_key, signing_key
 from tools.say import fail, say
 
-LOADS = (
-    Load("64 kept-alive", 64),
-    Load("500 kept-alive", 500),
-    Load("one per event, 64", 64, keep_alive=False),
-)
 MOST_PER_SECOND = 80_000
 """More than any run sends: an id that comes again is not stored again."""
 TOKEN = secrets.token_urlsafe(24)
@@ -48,16 +42,6 @@ class Variant:
     name: str
     settings: Settings = lambda _folder: {}
     key: Key | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What one run came to."""
-
-    per_second: float
-    cpu_us: float
-    p99_ms: float
-    errors: int
 
 
 def _keys(line: str, folder: Path) -> Mapping[str, object]:
@@ -95,19 +79,13 @@ def heads(key: Key | None, body: bytes) -> Iterator[str]:
 
 def measure(variant: Variant, load: Load, seconds: int) -> Run:
     """One run."""
-    body = load_events()[0]
-    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as name:
-        folder = Path(name)
-        settings = {"store": f"sqlite:///{folder / 'events.db'}", **variant.settings(folder)}
-        with ReceiverProcess(settings) as receiver:
-            lines = itertools.islice(heads(variant.key, body), MOST_PER_SECOND * seconds)
-            began = cpu_seconds(receiver.pid)
-            seen = wrk.run_with_heads(f"{receiver.url}/events", load, seconds, lines)
-            used = cpu_seconds(receiver.pid) - began
-    answered = seen.per_second * seconds
-    if not answered:
-        fail(f"the receiver with {variant.name} answered nothing:\n{receiver.log}")
-    return Run(seen.per_second, used / answered * 1e6, seen.p99_ms, seen.errors)
+    lines = itertools.islice(heads(variant.key, load_events()[0]), MOST_PER_SECOND * seconds)
+    return press(
+        OURS,
+        seconds,
+        lambda url: wrk.run_with_heads(url, load, seconds, lines),
+        variant.settings,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -126,11 +104,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fail("there is no openssl here; on Debian: apt-get install openssl")
     runs: dict[tuple[str, str], list[Run]] = {}
     for round_ in range(1, options.rounds + 1):
-        for load, variant in itertools.product(LOADS, VARIANTS):
+        for load, variant in itertools.product(LOADS[:3], VARIANTS):
             run = measure(variant, load, options.seconds)
             runs.setdefault((load.name, variant.name), []).append(run)
-            said = f"{run.per_second:,.0f} events/s, {run.errors} errors"
-            say(f"round {round_}/{options.rounds}, {load.name}, {variant.name}: {said}")
+            where = f"round {round_}/{options.rounds}, {load.name}, {variant.name}"
+            say(f"{where}: {run}, {run.errors} errors")
     print(f"Median (smallest-largest) of {options.rounds} rounds; {conditions()}\n")
     header = ["connections", "with", "events/s", "of nothing's", "us CPU/event", "p99 ms", "errors"]
     print(table(header, [_row(runs, *one) for one in runs]))

@@ -7,7 +7,7 @@ against a fresh file, under each kind of load, several times.
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -17,7 +17,7 @@ from bench.cpu import cpu_seconds
 from bench.figures import Figures, conditions, table
 from bench.results import Results
 from bench.subjects import ON_SQLITE, OURS, Subject, available
-from bench.wrk import Load
+from bench.wrk import Load, Measured
 from harness.receiver import ReceiverProcess
 from tools.say import fail, say
 
@@ -60,13 +60,27 @@ def _costs(runs: Sequence[Run]) -> str:
 
 
 def measure(subject: Subject, load: Load, seconds: int) -> Run:
-    """One run of one subject; checks that each answered event is in the file."""
+    """One run of one subject."""
+    return press(subject, seconds, lambda url: wrk.run(url, load, seconds))
+
+
+def press(
+    subject: Subject,
+    seconds: int,
+    drive: Callable[[str], Measured],
+    settings: Callable[[Path], Mapping[str, object]] = lambda _folder: {},
+) -> Run:
+    """A run of a subject on a fresh file, which `drive` sends events to its URL for `seconds`.
+
+    `settings` has more of them, with their files in a folder of their own. Checks that each
+    answered event is in the file.
+    """
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as directory:
         path = Path(directory) / "events.db"
-        settings = {"store": f"sqlite:///{path}"}
-        with ReceiverProcess(settings, module=subject.module) as receiver:
+        given = {"store": f"sqlite:///{path}", **settings(Path(directory))}
+        with ReceiverProcess(given, module=subject.module) as receiver:
             began = cpu_seconds(receiver.pid)
-            seen = wrk.run(f"{receiver.url}/events", load, seconds)
+            seen = drive(f"{receiver.url}/events")
             used = cpu_seconds(receiver.pid) - began
         answered = seen.per_second * seconds
         if not answered:

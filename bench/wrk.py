@@ -17,7 +17,7 @@ wrk.body = [==[{body}]==]
 {close}
 """
 WITH_HEADS = """
-local first = [==[{first}]==]:gsub("\\n", "\\r\\n")
+local first = ([==[{first}]==]):gsub("\\n", "\\r\\n")
 local last = "\\r\\n" .. [==[{body}]==]
 local heads, number = {{}}, 0
 function init()
