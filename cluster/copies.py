@@ -17,7 +17,7 @@ from cassandra.protocol import ErrorMessage
 from cassandra.query import SimpleStatement
 
 from cluster.layout import Node
-from cluster.ring.schema import WRITTEN_KEYSPACE, replication
+from cluster.ring.schema import WRITTEN_KEYSPACE, Login, replication
 
 SECONDS = 3.0
 READ_SECONDS = 6.0  # more than the ring's own time-out for a read, 5 s
@@ -33,13 +33,12 @@ class Copies:
 
 
 def copies_at(
-    node: Node, keyspace: str = WRITTEN_KEYSPACE, login: tuple[str, str] | None = None
+    node: Node, keyspace: str = WRITTEN_KEYSPACE, login: Login | None = None
 ) -> Copies | None:
     """What the node's Cassandra says; None if it does not answer, or has no such tables.
 
-    `login` is user and password, if it asks.
-
-    It is asked to read with all copies, of which it knows at once how many are within reach.
+    `login` is for one that asks who comes. It is asked to read with all copies, of which it knows
+    at once how many are within reach.
     """
     profile = ExecutionProfile(
         load_balancing_policy=WhiteListRoundRobinPolicy([node.address]),

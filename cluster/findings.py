@@ -64,10 +64,10 @@ def gather(running: Iterable[str]) -> Facts:
     """Ask all parts, those of each node at the same time."""
     facts = Facts()
     nodes = [node for node in NODES if node.name in set(running)]
+    secrets = Secrets.read()
+    login = secrets.manager_login if secrets else None
     with ThreadPoolExecutor(2 * len(NODES)) as pool:
         views = pool.map(_view, nodes)
-        secrets = Secrets.read()
-        login = secrets.manager_login if secrets else None
         copies = pool.map(lambda node: copies_at(node, login=login), nodes)
         scaled_from = ask_nomad(lambda client: _ask(client, facts))
         for node in nodes:

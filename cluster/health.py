@@ -122,16 +122,15 @@ def ask_nomad(
 
 def nomad_leader() -> Node | None:
     """The node whose Nomad leads, and is there; else one whose Nomad answers; None if none does."""
-    named = ask_nomad(lambda client: _node_at(client.status.leader.get_leader()))
-    if named is None:
-        return None
 
-    def answers(node: Node) -> Node:
+    def names_it(node: Node) -> tuple[Node, str]:
         with nomad_at(node) as client:
-            client.agent.get_agent()
-        return node
+            return node, _node_at(client.status.leader.get_leader())
 
-    return ask(answers, sorted(NODES, key=lambda node: node.name != named))
+    if (first := ask(names_it)) is None:
+        return None
+    found = ask(names_it, [node for node in NODES if node.name == first[1]])
+    return (found or first)[0]
 
 
 def _ask_consul(node: Node, health: Health, services: Iterable[str]) -> None:

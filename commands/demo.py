@@ -16,6 +16,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tgibf.arguments import whole
 from tools.children import child
 from tools.entry import INTERRUPTED, enter
 from tools.guarded import told_by_a_death
@@ -45,7 +46,7 @@ def main() -> int:
     )
     parser.add_argument(
         "--port",
-        type=_port,
+        type=whole(0, MOST_PORTS),
         default=8080,
         help="the receiver's port, 0 to 65535 (default 8080; a free one if taken)",
     )
@@ -168,12 +169,6 @@ def _count(receiver: "ReceiverProcess") -> int:
             end = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
             fail(f"the receiver {end}; its last line was: {last_line(receiver.log)}")
         fail(f"the receiver gave no count ({error}); its last line: {last_line(receiver.log)}")
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 <= int(text) <= MOST_PORTS:
-        raise argparse.ArgumentTypeError(f"{text}: it must be 0 to {MOST_PORTS}")
-    return int(text)
 
 
 def _seconds(text: str) -> int:

@@ -216,24 +216,21 @@ def run_node(address: str | None, data: Path | None, seeds: str | None = None) -
     except OSError as error:
         fail(f"{storage}: {error.strerror}; name another folder with --data")
     options = shlex.split(os.environ.get(OPTIONS, ""))
+    text = everybodys = configuration.read_text()
     if address is not None or data is not None:
-        text = elsewhere(configuration.read_text(), address, storage, seeds)
-        configuration = storage / "cassandra.yaml"
-        configuration.write_text(text)
+        text = elsewhere(text, address, storage, seeds)
     elif CLOSED.exists():
-        closed = (CONFIGURATION / "closed.yaml").read_text()
-        text = f"{configuration.read_text()}\n{closed}"
-        configuration = storage / "cassandra.yaml"
-        configuration.write_text(text)
+        text += "\n" + (CONFIGURATION / "closed.yaml").read_text()
         options = [*CLOSED_OPTIONS, *options]
     if (storage / REPLACE).exists():
         own = interface_address("eth1")
         say(f"taking the place of {own} if this node has no data yet")
         # A seed gets no data from others, so it is none of its own.
-        text = re.sub(r"seeds: .*", f"seeds: {other_seeds(own)}", configuration.read_text())
+        text = re.sub(r"seeds: .*", f"seeds: {other_seeds(own)}", text)
+        options.append(f"-Dcassandra.replace_address_first_boot={own}")
+    if text != everybodys:
         configuration = storage / "cassandra.yaml"
         configuration.write_text(text)
-        options.append(f"-Dcassandra.replace_address_first_boot={own}")
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     temporary = storage / "tmp"  # the JVM unpacks libraries there, and leaves them if it is killed

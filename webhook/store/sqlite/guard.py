@@ -155,5 +155,5 @@ class Guard:
             number if number is not None else noted.counter,
             mark or noted.mark,
         )
-        if note.inode and note != self._lock.noted:
+        if note.inode and note != noted:
             self._lock.write(note)
