@@ -10,10 +10,11 @@ import signal
 import struct
 import subprocess
 import termios
+from collections.abc import Callable
 
 import pytest
 
-from tests.tgibf.generator import COMMAND, environment, finish, start, tgibf
+from tests.tgibf.generator import COMMAND, Finished, environment, finish, start, tgibf
 from tests.tgibf.peer import Call, Peer, acknowledge
 
 URL = "http://127.0.0.1:1"
@@ -166,9 +167,8 @@ def test_the_text_summary() -> None:
         assert re.fullmatch(pattern, line)
 
 
-def test_on_a_terminal_the_line_keeps_to_the_width() -> None:
-    """A longer one would be broken in two, and only the second redrawn."""
-    columns = 60
+def on_a_terminal(until: Callable[[str], bool], columns: int = 0) -> tuple[Finished, str]:
+    """A burst of 5 that is answered when `until` holds for what the terminal has shown; that."""
     released = asyncio.Event()
 
     async def hold(call: Call) -> None:
@@ -176,7 +176,9 @@ def test_on_a_terminal_the_line_keeps_to_the_width() -> None:
         await acknowledge(call)
 
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    fcntl.ioctl(
+        theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0)
+    )
     with Peer(hold) as peer, os.fdopen(ours, "rb", buffering=0) as screen:
         process = subprocess.Popen(
             [*COMMAND, peer.url, "--burst-size=5", "--bursts=1"],
@@ -187,11 +189,16 @@ def test_on_a_terminal_the_line_keeps_to_the_width() -> None:
         )
         os.close(theirs)
         shown = ""
-        while shown.count("\r\x1b[K") < 3:
+        while not until(shown):
             shown += screen.read(4096).decode()
         peer.call_soon(released.set)
-        run = finish(process)
+        return finish(process), shown
 
+
+def test_on_a_terminal_the_line_keeps_to_the_width() -> None:
+    """A longer one would be broken in two, and only the second redrawn."""
+    columns = 60
+    run, shown = on_a_terminal(lambda shown: shown.count("\r\x1b[K") >= 3, columns)
     assert run.code == 0
     lines = shown.split("\r\x1b[K")[1:-1]
     assert lines[0].startswith("burst 1: 5 events | 0 s | sent 5")
@@ -199,28 +206,7 @@ def test_on_a_terminal_the_line_keeps_to_the_width() -> None:
 
 
 def test_on_a_terminal_one_line_is_redrawn() -> None:
-    released = asyncio.Event()
-
-    async def hold(call: Call) -> None:
-        await released.wait()
-        await acknowledge(call)
-
-    ours, theirs = pty.openpty()
-    with Peer(hold) as peer, os.fdopen(ours, "rb", buffering=0) as screen:
-        process = subprocess.Popen(
-            [*COMMAND, peer.url, "--burst-size=5", "--bursts=1"],
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=theirs,
-            text=True,
-        )
-        os.close(theirs)
-        shown = ""
-        while shown.count("in flight 5") < 2:
-            shown += screen.read(4096).decode()
-        peer.call_soon(released.set)
-        run = finish(process)
-
+    run, shown = on_a_terminal(lambda shown: shown.count("in flight 5") >= 2)
     assert run.code == 0
     state = "burst 1: 5 events | 0 s | sent 5 | acked 0 | refused 0 | unknown 0 | 0 events/s"
     assert shown.count(f"\r\x1b[K{state} | in flight 5") >= 2

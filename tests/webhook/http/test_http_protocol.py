@@ -20,19 +20,6 @@ EVENT = b'{"type": "call.new"}'
 LINGER_NONE = b"\1\0\0\0\0\0\0\0"  # struct linger: on, 0 s; close sends a reset
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    """One receiver for the tests that leave no trace but events."""
-    with Receiver(tmp_path_factory.mktemp("protocol") / "events.db") as running:
-        yield running
-
-
-@pytest.fixture
-def connection(shared: Receiver) -> Iterator[RawConnection]:
-    with RawConnection(shared.port) as raw:
-        yield raw
-
-
 @pytest.fixture
 def brisk(store_path: Path) -> Iterator[Receiver]:
     """A receiver with short times and small limits."""

@@ -6,7 +6,6 @@ import signal
 import socket
 import sqlite3
 import struct
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -22,18 +21,6 @@ from tests.webhook.receiver.test_access import SENDING, signed, write
 
 EVENT = b'{"type": "call.new"}'
 RESET = struct.pack("ii", 1, 0)
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    with Receiver(tmp_path_factory.mktemp("peculiar") / "events.db") as running:
-        yield running
-
-
-@pytest.fixture
-def connection(shared: Receiver) -> Iterator[RawConnection]:
-    with RawConnection(shared.port) as raw:
-        yield raw
 
 
 @pytest.mark.parametrize("header", ["User-Agent: probe ", "X-Empty: \t", "Accept: */*\t "])
