@@ -4,6 +4,7 @@ Each step finds out what is there already, so that it can be cut off anywhere an
 """
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,11 +13,12 @@ from typing import Any
 
 import consul
 import nomad
+import requests
 from consul.callback import CB
 
 from cluster.access.secrets import GIVEN, Secrets, new_token, write_private
-from cluster.health import ask, ask_nomad, consul_at
-from cluster.layout import AUTOSCALER, ClusterError
+from cluster.health import ask, ask_nomad, consul_at, nomad_at
+from cluster.layout import AUTOSCALER, NODES, ClusterError, Node
 from tools.root import ROOT
 
 ANONYMOUS = "anonymous"
@@ -27,6 +29,7 @@ CONSULS_MANAGEMENT = "00000000-0000-0000-0000-000000000001"
 AGENT, OPERATOR, MANAGER = "agent", "operator", "manager"
 FIRST_MANAGERS = ("Initial Management Token", "Bootstrap Token")
 """What Consul and Nomad call the managers that they began with."""
+KNOWN_SECONDS = 10.0
 ALREADY = "bootstrap already done"
 
 
@@ -216,8 +219,36 @@ def operator_token() -> str:
 
     if (made := ask_nomad(at)) is None:
         raise ClusterError("no Nomad that answers makes a token; scripts/cluster status")
+    _await_known(made)
     write_private(kept, made)
     return made
+
+
+def _await_known(token: str) -> None:
+    """Return when each Nomad that answers knows the token by itself, or after a moment.
+
+    A node asks whichever server is near, so one that follows might still refuse the first command.
+    """
+
+    def is_known(node: Node) -> bool:
+        try:
+            with nomad_at(node, lambda: _only(token)) as client:
+                client.acl.request("token", "self", params={"stale": ""}, method="get")
+        except nomad.api.exceptions.URLNotAuthorizedNomadException:
+            return False
+        except (requests.RequestException, nomad.api.exceptions.BaseNomadException):
+            return True  # it does not answer: it hears of it when it is back
+        return True
+
+    deadline = time.monotonic() + KNOWN_SECONDS
+    while not all(map(is_known, NODES)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _only(token: str) -> Secrets | None:
+    """The cluster's secrets as they are for who has this token of Nomad's."""
+    found = Secrets.read()
+    return found and replace(found, nomad_manager=token)
 
 
 def tokens() -> dict[str, str]:

@@ -53,9 +53,9 @@ SELF = {
 
 
 def refuses(node: Node, variable: str, token: str) -> bool:
-    """Whether the node's agent knows nobody of that token."""
+    """Whether the node's agent knows nobody of that token: Nomad's by itself, not by who leads."""
     port, header = SELF[variable]
-    url = f"{node.url(port)}/v1/acl/token/self"
+    url = f"{node.url(port)}/v1/acl/token/self{'?stale' if variable == 'NOMAD_TOKEN' else ''}"
     answer = requests.get(url, headers={header: token}, timeout=10)
     assert answer.status_code in {HTTPStatus.OK, HTTPStatus.FORBIDDEN}, answer.text
     return answer.status_code == HTTPStatus.FORBIDDEN
