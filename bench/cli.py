@@ -14,6 +14,7 @@ BENCHMARKS = {
     "count": "the cost of GET /events/count, with few and with many events",
     "ring-count": "the same on Cassandra, with few and with many lanes",
     "cluster": "events/s on a running cluster, with and without Fabio, by number of allocations",
+    "closed": "what a closed cluster costs against an open one, each made from nothing",
     "faults": "what clients see of a running cluster when a node fails, in each way",
 }
 
@@ -29,7 +30,7 @@ def main() -> int:
     arguments, rest = parser.parse_known_args(sys.argv[1:2])
     rest = sys.argv[2:]
     provide({"wrk": "wrk"})
-    if arguments.benchmark in {"cluster", "faults"}:
+    if arguments.benchmark in {"cluster", "closed", "faults"}:
         provide_venv("cluster")
     enter("bench")
     with importing():
@@ -41,6 +42,8 @@ def main() -> int:
             from bench.ring_throughput import main as run
         elif arguments.benchmark == "cluster":
             from bench.cluster import main as run
+        elif arguments.benchmark == "closed":
+            from bench.closed import main as run
         elif arguments.benchmark == "faults":
             from bench.faults import main as run
         elif arguments.benchmark == "ring-count":

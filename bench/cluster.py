@@ -8,7 +8,7 @@ once for each number of allocations:
   HTTP       through one Fabio that parses requests
 
 Both Fabios are processes of this benchmark. They run the cluster's program, with given routes. CPU
-time is counted by kind of process, over all nodes.
+time is counted by part, over all nodes.
 """
 
 import argparse
@@ -17,20 +17,18 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
 from urllib.request import urlopen
 
 from bench import wrk
-from bench.cpu import own_cpu_seconds
 from bench.figures import Figures, conditions, ratio, table
+from bench.parts import KINDS, WEBHOOK, cpu_seconds, processes
 from bench.wrk import Load, Measured
-from cluster import health
 from cluster.findings import sized_by_itself
-from cluster.layout import NODES, NOMAD_PORT, PARTS
 from cluster.nodes.namespaces import KIT
+from harness.cluster import Cluster
 from harness.waiting import wait_for
 from tools.say import fail, say
 
@@ -41,12 +39,6 @@ PORTS = {"TCP": 9801, "HTTP": 9802}
 WARM_SECONDS = 2
 FIRST_SECONDS = 20  # until Cassandra's JVMs have compiled what they run most
 SCALE_SECONDS = 60.0
-# A word of a process's command line, and what it is called here.
-KINDS = {
-    "-m webhook": "webhook",
-    **{part.process: part.title for part in PARTS},
-    "wrk ": "wrk",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +49,7 @@ class Run:
     p99_ms: float
     errors: int
     cpu: Mapping[str, float]
-    """Microseconds an event, by kind of process."""
+    """Microseconds an event, by part."""
 
 
 @contextmanager
@@ -112,60 +104,32 @@ def press(urls: Sequence[str], load: Load, seconds: int) -> Measured:
     )
 
 
-def processes() -> Iterator[tuple[int, str]]:
-    """All processes of a kind that counts: their number and their kind."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        kind = KINDS.get(max((word for word in KINDS if word in command), key=len, default=""))
-        if kind is not None and "unshare" not in command:
-            yield int(folder.name), kind
-
-
-def cpu_by_kind() -> dict[str, float]:
-    """CPU seconds so far of all processes of each kind."""
-    used = dict.fromkeys(KINDS.values(), 0.0)
-    for pid, kind in processes():
-        with suppress(FileNotFoundError, ProcessLookupError):
-            used[kind] += own_cpu_seconds(pid)
-    return used
-
-
 def measure_once(urls: Sequence[str], load: Load, seconds: int) -> Run:
     """One run, warmed up."""
     press(urls, load, WARM_SECONDS)
-    before = cpu_by_kind()
+    before = cpu_seconds()
     measured = press(urls, load, seconds)
-    after = cpu_by_kind()
+    after = cpu_seconds()
     events = measured.per_second * seconds
-    cpu = {kind: (after[kind] - before[kind]) / events * 1e6 for kind in after if kind != "wrk"}
+    cpu = {part: (after[part] - before[part]) / events * 1e6 for part in after}
     return Run(measured.per_second, measured.p99_ms, measured.errors, cpu)
 
 
-def scale(count: int) -> list[str]:
+def scale(cluster: Cluster, count: int) -> list[str]:
     """Have so many allocations; their addresses once all are passing, and the others have ended."""
-
-    def scaled() -> bool:  # refused during a deployment
-        command = [str(KIT / "bin" / "nomad"), "job", "scale", "-detach"]
-        command += [f"-address={NODES[0].url(NOMAD_PORT)}", "webhook", str(count)]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-    wait_for(scaled, "Nomad takes the new count", SCALE_SECONDS, 1)
-    wait_for(lambda: len(passing()) == count, f"{count} allocations", SCALE_SECONDS, 0.5)
+    cluster.scale(count)
     wait_for(
-        lambda: [kind for _, kind in processes()].count("webhook") == count,
+        lambda: [part for _, part in processes()].count(WEBHOOK) == count,
         "the end of the other allocations",
         SCALE_SECONDS,
         0.5,
     )
-    return passing()
+    return addresses(cluster)
 
 
-def passing() -> list[str]:
-    """The addresses of the allocations that take events."""
-    return sorted(one.address for one in health.look(["webhook"]).passing("webhook"))
+def addresses(cluster: Cluster) -> list[str]:
+    """Those of the allocations that take events."""
+    return sorted(one.address for one in cluster.passing())
 
 
 @dataclass
@@ -192,32 +156,32 @@ class Results:
         return table([*header, "errors"], rows)
 
     def cpu(self, load: Load) -> str:
-        """Microseconds of CPU per event, by kind of process."""
-        kinds = [kind for kind in KINDS.values() if kind != "wrk"]
+        """Microseconds of CPU per event, by part."""
+        parts = [*KINDS.values()]
         rows = []
         for count in COUNTS:
             for way in WAYS:
                 runs = self.runs[load.name, count, way]
-                cells = [Figures([run.cpu[kind] for run in runs]).show() for kind in kinds]
+                cells = [Figures([run.cpu[part] for run in runs]).show() for part in parts]
                 rows.append([str(count), way, *cells])
-        return table(["allocations", "way", *kinds], rows)
+        return table(["allocations", "way", *parts], rows)
 
 
-def measure(rounds: int, seconds: int) -> Results:
+def measure(cluster: Cluster, rounds: int, seconds: int) -> Results:
     """All rounds, the numbers of allocations in turn, the ways in turn for each."""
     results = Results()
     say(f"warming up for {FIRST_SECONDS} s")
-    press([f"http://{address}/events" for address in passing()], LOADS[0], FIRST_SECONDS)
+    press([f"http://{one}/events" for one in addresses(cluster)], LOADS[0], FIRST_SECONDS)
     for round_ in range(1, rounds + 1):
         for count in COUNTS:
-            addresses = scale(count)
+            found = scale(cluster, count)
             for load in LOADS:
                 for way in WAYS:
                     with ExitStack() as stack:
                         urls = (
-                            [f"http://{address}/events" for address in addresses]
+                            [f"http://{one}/events" for one in found]
                             if way == "direct"
-                            else [stack.enter_context(fabio(way, addresses))]
+                            else [stack.enter_context(fabio(way, found))]
                         )
                         run = measure_once(urls, load, seconds)
                     results.runs.setdefault((load.name, count, way), []).append(run)
@@ -242,13 +206,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not wrk.available():
         fail("wrk is not installed; on Debian: apt-get install wrk")
-    before = passing()
+    cluster = Cluster()
+    before = addresses(cluster)
     if not before:
         fail("no cluster runs, or its webhook is not well: scripts/cluster up")
     if sized_by_itself():
         fail("the autoscaler would change the count meanwhile: scripts/cluster up --no-autoscaling")
-    results = measure(options.rounds, options.seconds)
-    scale(len(before))
+    results = measure(cluster, options.rounds, options.seconds)
+    scale(cluster, len(before))
     print(
         f"Three nodes on one machine; median (smallest-largest) of {options.rounds} rounds of "
         f"{options.seconds} s; {conditions()}"
