@@ -13,6 +13,7 @@ from cluster.layout import SHOWN
 from tools.debian import provide
 from tools.entry import enter
 from tools.say import fail, say
+from tools.verbs import Verbs
 
 COMMANDS = {
     "gcc": "gcc",
@@ -30,7 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = Verbs(parser)
     up_verb = verbs.add_parser("up", help="start what does not run; ends when every part is well")
     kinds = up_verb.add_mutually_exclusive_group()
     kinds.add_argument(

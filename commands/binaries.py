@@ -1,10 +1,10 @@
-"""The servers' programs: get Nomad, Consul and Fabio, checked, into the cache.
+"""Get Nomad, Consul, Fabio, the autoscaler and Prometheus into the cache, each checked.
 
 Each is the official release if it can be fetched; otherwise it is built from source, which takes
 some minutes. If the cache has everything, no network is needed. docs/binaries.md says more.
 
-Those of Kubernetes (kube, coredns, pause, local-path-provisioner, kubeconform) are got only if they
-are named, and always built. kubeconform comes with schemas of what Kubernetes takes.
+Those of Kubernetes (kube, coredns, pause, local-path-provisioner, kubeconform) come only if you
+name them, and are always built. kubeconform comes with the schemas of Kubernetes' objects.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from artifacts.binaries import ARCHITECTURES, BINARIES, origin, provide
 from artifacts.go import architecture
 from artifacts.kubernetes import KUBECONFORM, PROGRAMS
 from artifacts.schemas import provide_schemas
+from tools.verbs import Verbs
 
 ALL = {**BINARIES, **PROGRAMS}
 
@@ -21,7 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = Verbs(parser)
     get = verbs.add_parser("get", help="fetch or build what is not there yet; prints the paths")
     get.add_argument(
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)} (those of scripts/cluster)"

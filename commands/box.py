@@ -14,6 +14,7 @@ import subprocess
 
 from tools.debian import provide
 from tools.say import fail, say
+from tools.verbs import Verbs
 
 NAME = "teracompra/node"
 COMMANDS = {
@@ -29,7 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = Verbs(parser)
     verbs.add_parser("build", help="make the box unless it exists; prints its path")
     verbs.add_parser("add", help=f"build it, and add it to Vagrant as {NAME}")
     arguments = parser.parse_args()

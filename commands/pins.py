@@ -1,8 +1,8 @@
-"""What is pinned of others, with the version, and for how many days it has been out.
+"""List what is pinned of others: each with its version, and how many days ago that came out.
 
 The days come from the package index (PIP_INDEX_URL), the Go module proxy (GOPROXY) and the sites of
-the archives; what does not say when it got something is named at the end. docs/security.md says how
-to compare the versions with the known holes.
+the archives. The last lines name those that give no date. docs/security.md says how to compare the
+versions with the known holes.
 """
 
 import argparse

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from tools.entry import enter
 from tools.say import fail, say
+from tools.verbs import Verbs
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = Verbs(parser)
     backup = verbs.add_parser("backup", help="make a checked copy; the receiver may run")
     restored = verbs.add_parser("restore", help="replace the store; stop the receiver first")
     emptied = verbs.add_parser("empty", help="move the store aside; stop the receiver first")

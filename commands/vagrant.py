@@ -8,13 +8,14 @@ import argparse
 from pathlib import Path
 
 from tools.say import fail, say
+from tools.verbs import Verbs
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = Verbs(parser)
     kit = verbs.add_parser("kit", help="make the folder, or bring it up to date")
     keep = verbs.add_parser(
         "keep", help="keep the Debian packages that a machine had to fetch, for the others"

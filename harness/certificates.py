@@ -1,9 +1,10 @@
 """Certificates for a receiver on this machine, by OpenSSL's command."""
 
 import ssl
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from tools.openssl import openssl
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,11 @@ class Files:
 
 
 def make(folder: Path, name: str = "edge", days: int = 2) -> Files:
-    """A new one in `folder`."""
+    """A new one in `folder`. Raises OpensslError."""
     files = Files(folder / f"{name}.pem", folder / f"{name}.key")
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-    subprocess.run(
-        ["openssl", "req", "-x509", *curve, "-days", str(days), "-subj", "/CN=localhost",
-         "-addext", names, "-keyout", files.key, "-out", files.chain],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
+    command = ("req", "-x509", *curve, "-days", days, "-subj", "/CN=localhost", "-addext", names)
+    openssl(*command, "-keyout", files.key, "-out", files.chain)
     files.key.chmod(0o600)
     return files

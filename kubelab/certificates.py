@@ -5,12 +5,12 @@ anywhere.
 """
 
 import json
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.access.secrets import write_private
 from kubelab.layout import API, API_SERVICE, FIRST, LabError, Node
+from tools.openssl import OpensslError, openssl
 
 DAYS = "3650"
 CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
@@ -111,8 +111,7 @@ def _certificate(
 
 
 def _openssl(folder: Path, *arguments: str) -> None:
-    done = subprocess.run(
-        ["openssl", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise LabError(f"openssl {arguments[0]}: {done.stderr.strip()}")
+    try:
+        openssl(*arguments, folder=folder)
+    except OpensslError as error:
+        raise LabError(str(error)) from error

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from tools.debian import provide
 from tools.entry import enter
 from tools.say import fail, say
+from tools.verbs import Verbs
 
 COMMANDS = {
     "conntrack": "conntrack",
@@ -38,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = Verbs(parser)
     start = verbs.add_parser("up", help="start what does not run; ends when every part is well")
     start.add_argument(
         "nodes", nargs="?", type=int, default=1, metavar="NODES", help="how many (default: 1)"

@@ -23,12 +23,12 @@ Send events for half an hour or more, sample everything once per second, and che
 every count. The report is one page, report.json with every sample, and the charts as PNG.
 
 targets:
-  demo      its own receiver on SQLite (the default)
-  cluster   the three nodes of scripts/cluster, through each node's load balancer
-  vagrant   the same on virtual machines
+  demo        its own receiver on SQLite (the default)
+  cluster     the three nodes of scripts/cluster, through each node's load balancer
+  vagrant     the same on virtual machines
   kubernetes  the nodes of scripts/kubernetes, through the webhook's port on each
-  URL       any receiver, such as http://127.0.0.1:8080 or, behind a proxy's path,
-            https://example.com/calls: events go to URL/events
+  URL         any receiver, such as http://127.0.0.1:8080 or, behind a proxy's path,
+              https://example.com/calls: events go to URL/events
 
 The load is TGIBF's bursts, or --rate N events per second, or a rate that changes (--step), or
 bursts and one of the others at once: --bursts --rate N.
@@ -147,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--target", default="demo", metavar="URL|demo|cluster|vagrant")
+    parser.add_argument("--target", default="demo", metavar="|".join((*NAMED_TARGETS, "URL")))
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
         "--minutes",

@@ -21,7 +21,7 @@ Exit code: 0 if all passed, else pytest's: 1 a failure, 2 interrupted, 4 wrong u
 
 
 def main() -> int:
-    meanings = "\n".join(f"  {name:<9} {suite.meaning}" for name, suite in SUITES.items())
+    meanings = "\n".join(f"  {name:<10} {suite.meaning}" for name, suite in SUITES.items())
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -6,15 +6,14 @@ AGENT/both.pem                      certificate and key in one, as Cassandra wan
 """
 
 import os
-import shutil
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cluster.access.secrets import write_private
 from cluster.layout import ClusterError
+from tools.openssl import OpensslError, openssl
 
 DAY_SECONDS = 86400
 DAYS = 825
@@ -94,10 +93,7 @@ def _owner_only() -> Iterator[None]:
 
 
 def _openssl(*arguments: object) -> str:
-    if shutil.which("openssl") is None:
-        raise ClusterError("openssl is not installed; on Debian: apt-get install openssl")
-    words = ["openssl", *map(str, arguments)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ClusterError(f"{' '.join(words)}:\n{done.stderr}")
-    return done.stdout
+    try:
+        return openssl(*arguments)
+    except OpensslError as error:
+        raise ClusterError(str(error)) from error

@@ -26,6 +26,7 @@ from tools.entry import enter
 from tools.network import interface_address
 from tools.say import fail, say
 from tools.venv import VENV
+from tools.verbs import Verbs
 
 SEEDS = tuple(node.address for node in NODES)
 OPTIONS = "CASSANDRA_JVM_OPTIONS"
@@ -43,7 +44,7 @@ REPLACE = "replace"  # a file in the storage: see `node --help`
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = Verbs(parser)
     verbs.add_parser("get", help=f"fetch and check Cassandra {VERSION}, into the cache")
     node = verbs.add_parser(
         "node",

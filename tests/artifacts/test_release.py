@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from tools.root import ROOT
 from webhook.settings import PREFIX
 
 PARTS = ("artifacts", "commands", "requirements", "scripts", "tgibf", "tools", "webhook")
-PROJECT_VERSION = "0.1.0"
+PROJECT_VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 COMMIT = ("-c", "user.name=A", "-c", "user.email=a@localhost", "commit", "--quiet", "-m", "all")
 ARCH = os.uname().machine
 UNREACHABLE = "http://127.0.0.1:1/"

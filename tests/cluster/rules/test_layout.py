@@ -104,13 +104,18 @@ def test_a_process_is_the_part_that_its_command_names_most_of(tmp_path: Path) ->
     assert machine._kind(process) == "Nomad"  # noqa: SLF001
 
 
-def test_the_version_of_the_jobs_is_that_of_the_project() -> None:
+@pytest.mark.parametrize(
+    ("files", "version"),
+    [
+        ("nomad/*.nomad", r'variable "version" \{\s+type\s+= string\s+default\s+= "(.+?)"'),
+        ("kubernetes/**/kustomization.yaml", r"name: teracompra/\w+\s+newTag: (.+)"),
+    ],
+)
+def test_the_version_is_that_of_the_project(files: str, version: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    for job in ("webhook", "tgibf"):
-        text = (ROOT / "nomad" / f"{job}.nomad").read_text()
-        found = re.search(r'variable "version" \{\s+type\s+= string\s+default\s+= "(.+?)"', text)
-        assert found is not None
-        assert found[1] == project
+    named = [one for file in ROOT.glob(files) for one in re.findall(version, file.read_text())]
+    assert len(named) >= 2
+    assert {*named} == {project}
 
 
 def test_the_port_of_cassandra_is_the_same_for_those_who_import_nothing() -> None:

@@ -167,6 +167,16 @@ def test_prometheus_rules_go_by_what_is_shown(receiver: Receiver) -> None:
     assert [name for name in sorted(names) if f"\n{name}" not in shown] == []
 
 
+def test_every_metric_is_in_the_documents(receiver: Receiver) -> None:
+    shown = receiver.get("/metrics").body.decode()
+    names = set(re.findall(r"^# HELP (webhook_\w+)", shown, re.MULTILINE))
+    page = (ROOT / "docs" / "operating.md").read_text()
+    assert len(names) >= 20
+    assert [
+        name for name in sorted(names) if not name.endswith("_created") and name not in page
+    ] == []
+
+
 def test_the_page_and_its_files(receiver: Receiver) -> None:
     page = receiver.get("/")
     assert page.status == 200
