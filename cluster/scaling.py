@@ -89,8 +89,10 @@ def _change(count: int, display: Display) -> int:
         if BUSY not in refused:
             raise ClusterError(f"Nomad refuses to have {count} allocations: {refused}")
         if time.monotonic() > deadline:
-            raise ClusterError(f"another deployment goes on after {display.seconds:.0f} s")
-        display.show(["webhook  another deployment goes on, which is waited for"])
+            raise ClusterError(
+                f"another deployment is still under way after {display.seconds:.0f} s"
+            )
+        display.show(["webhook  waiting for another deployment to end"])
         end_what_waits_for_ever(WEBHOOK)
         time.sleep(LOOK_SECONDS)
     version = ask_nomad(lambda client: client.job.get_job(WEBHOOK)["Version"])

@@ -74,5 +74,5 @@ def _await_well(number: int) -> None:
         or sum(map(len, _running().values())) != number
     ):
         if time.monotonic() > deadline:
-            raise ClusterError(f"not {number} that are well within {WITHIN_SECONDS:.0f} s")
+            raise ClusterError(f"{number} allocations were not well within {WITHIN_SECONDS:.0f} s")
         time.sleep(LOOK_SECONDS)

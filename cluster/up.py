@@ -95,7 +95,7 @@ def _submit_or_say(name: str) -> None:
     try:
         jobs.submit(name)
     except ClusterError as error:
-        say(f"the webhook is not sized by itself: {error}")
+        say(f"the number of allocations will not follow the load: {error}")
 
 
 def _apply_schema(kind: NodeKind) -> None:

@@ -49,7 +49,7 @@ def must(*arguments: str, seconds: float = 600) -> str:
     except FileNotFoundError:
         raise LabError("there is no cluster; scripts/kubernetes up") from None
     except subprocess.TimeoutExpired:
-        raise LabError(f"kubectl {' '.join(arguments)}: not within {seconds:g} s") from None
+        raise LabError(f"kubectl {' '.join(arguments)}: no answer within {seconds:g} s") from None
     if done.returncode:
         said = done.stderr.strip() or done.stdout.strip()
         raise LabError(f"kubectl {' '.join(arguments)}: {said}")

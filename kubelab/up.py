@@ -77,7 +77,7 @@ def _timed(what: str) -> Iterator[None]:
 
 def _settle_count(count: int) -> None:
     if not 1 <= count <= MOST_NODES:
-        raise LabError(f"{count} nodes: from 1 to {MOST_NODES}")
+        raise LabError(f"{count} nodes are not possible: allowed is 1 to {MOST_NODES}")
     there = len(all_nodes())
     if there not in {0, count}:
         raise LabError(f"there is a cluster of {there} nodes; scripts/kubernetes down, then up")

@@ -96,7 +96,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         raise PlanError("--store is for a target URL; the other targets have their own")
     if given.scale and given.target not in SCALABLE:
         raise PlanError(
-            f"--scale needs who places allocations: allowed with --target {' or '.join(SCALABLE)}"
+            f"--scale needs a target that can be scaled: --target {' or '.join(SCALABLE)}"
         )
     if given.window is not None and given.target != "demo":
         raise PlanError("--window is for the demo's receiver; others have their own")

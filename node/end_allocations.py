@@ -65,7 +65,7 @@ def leave_consul() -> bool:
             if name.startswith(SERVICES):
                 agent.service.deregister(name)
     except (consul.ConsulException, requests.RequestException) as error:
-        print(f"Consul can't be told: {error}", file=sys.stderr)
+        print(f"Consul can't be reached: {error}", file=sys.stderr)
         return False
     return True
 

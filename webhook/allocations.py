@@ -218,7 +218,7 @@ class Allocations:
             self._catalog_answers = False
             return None
         if not self._catalog_answers:
-            log.info("%s says again which allocations are alive", self._catalog.title)
+            log.info("%s lists the live allocations again", self._catalog.title)
         self._catalog_answers = True
         this = self._itself().id
         rows = await asyncio.gather(*(self._ask(instance, this) for instance in instances))

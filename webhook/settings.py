@@ -65,24 +65,27 @@ class Settings:
     )
     hosts: str = _setting(
         "",
-        "Names by which browsers may ask, separated by commas, such as events.example.com or "
-        "*.example.com; * for any. Addresses, names without a dot, and the machine's own always.",
+        "Host names that browsers may use, separated by commas, such as events.example.com or "
+        "*.example.com; * allows any. Addresses, names without a dot and the machine's own name "
+        "are always allowed.",
     )
     keys: str = _setting(
         "",
-        "File with the keys of who may send events, and of who may read (docs/security.md); "
-        "empty for everybody.",
+        "File with the keys of senders and readers (docs/security.md); if empty, everybody may "
+        "send and read.",
     )
     tolerance_seconds: float = _setting(
-        300.0, "How far the time of a signed POST may be from this machine's."
+        300.0, "How far the time of a signed POST may differ from this machine's."
     )
     replay_ids: int = _setting(
-        200_000, "Ids of signed POSTs that are remembered, so that none is stored again."
+        200_000, "How many ids of signed POSTs are remembered, so that none is stored again."
     )
     tls_cert: str = _setting(
-        "", "File with the certificate, and its chain, PEM: HTTPS then; empty for plain HTTP."
+        "", "PEM file with the certificate and its chain, for HTTPS; if empty, plain HTTP."
     )
-    tls_key: str = _setting("", "File with the key of it, PEM, which not everybody may read.")
+    tls_key: str = _setting(
+        "", "PEM file with the certificate's key, which other users may not read."
+    )
     window_seconds: int = _setting(1800, "How far back the count goes.")
     retention_seconds: int = _setting(
         7 * 24 * 3600, "How long events are kept; at least the window + 300."

@@ -24,7 +24,7 @@ def count_of(body: bytes) -> float:
         streams = [result] if kind == "scalar" else [one["value"] for one in result]
         values = [float(value) for _, value in streams]
     except (ValueError, KeyError, TypeError) as error:
-        raise NoCountError("it is no answer of Prometheus'") from error
+        raise NoCountError("this is not an answer of Prometheus'") from error
     if len(values) != 1:
         raise NoCountError(f"there are {len(values)} values, not one" if values else "no value")
     (value,) = values

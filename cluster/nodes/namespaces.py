@@ -64,7 +64,7 @@ def refuse_memory(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if kind := in_memory(folder):
         raise ClusterError(
-            f"{folder} is on {kind}, where a sync means nothing; have the checkout on a disk"
+            f"{folder} is on {kind}, where a sync means nothing; put the checkout on a disk"
         )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +10,18 @@ from pathlib import Path
 import pytest
 
 from artifacts import cassandra
-from artifacts.cassandra import ARCHIVE, SUMS, provide_cassandra, verify
+from artifacts.cassandra import (
+    ARCHIVE,
+    CONFIGURATION,
+    SUMS,
+    VERSION,
+    provide_cassandra,
+    verify,
+)
 from artifacts.fetch import ChecksumError, FetchError, fetch
 from tests.support.file_server import serving
 
-JARS = {"cassandra-all-5.0.5.jar": b"the database", "jamm-0.4.0.jar": b"the agent"}
+JARS = {f"cassandra-all-{VERSION}.jar": b"the database", "jamm-0.4.0.jar": b"the agent"}
 
 
 @pytest.fixture
@@ -24,7 +32,7 @@ def served(tmp_path: Path) -> Path:
     with tarfile.open(folder / ARCHIVE, "w:gz") as archive:
         for name, content in (JARS | {"README.txt": b"read me"}).items():
             place = "lib" if name in JARS else "."
-            member = tarfile.TarInfo(f"apache-cassandra-5.0.5/{place}/{name}")
+            member = tarfile.TarInfo(f"apache-cassandra-{VERSION}/{place}/{name}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return folder
@@ -141,4 +149,12 @@ def test_the_jars_in_use_are_those_of_the_list() -> None:
     """Unless they came from the archive, whose list is its own."""
     lib = provide_cassandra()
     verify(lib, lib.parent / SUMS)
-    assert (lib / "cassandra-all-5.0.5.jar").exists() or list(lib.glob("apache-cassandra-*.jar"))
+    assert (lib / f"cassandra-all-{VERSION}.jar").exists() or list(
+        lib.glob("apache-cassandra-*.jar")
+    )
+
+
+@pytest.mark.parametrize("file", ["pom.xml", "Dockerfile"])
+def test_files_that_import_nothing_name_the_same_version(file: str) -> None:
+    named = re.findall(r"(?:<version>|cassandra-)(\d[\d.]*)", (CONFIGURATION / file).read_text())
+    assert named[0] == VERSION

@@ -264,7 +264,7 @@ def test_it_warns_when_the_generator_is_the_limit(receiver: Receiver, tmp_path: 
         (["--target", "http://127.0.0.1:1", "--seconds", "1"], "no count is available"),
         (["--minutes", "0"], "allowed is a number from"),
         (["--minutes", "1", "--seconds", "1"], "not allowed with"),
-        (["--scale", "10:2"], "--scale needs who places allocations"),
+        (["--scale", "10:2"], "--scale needs a target that can be scaled"),
         (["--target", "cluster", "--scale", "10:2,10:3"], "does not come after"),
         (["--target", "cluster", "--scale", "10:0"], "leaves nobody to take events"),
         (["--target", "cluster", "--scale", "soon"], "is not SECOND:COUNT"),

@@ -5,7 +5,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -178,15 +179,22 @@ def test_the_demo_runs_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_a_signal_to_the_demo_alone_ends_it_in_order(tmp_path: Path) -> None:
-    """As `kill -INT` has it, rather than a terminal."""
-    kept = tmp_path / "kept"
+@contextmanager
+def demo_that_sends(kept: Path) -> Iterator[subprocess.Popen[str]]:
+    """A long demo that keeps its files in `kept`, and has had an event acknowledged."""
     command: list[str | Path] = [SCRIPTS / "demo", "--seconds", "600", "--port", "0"]
     with subprocess.Popen(
-        [*command, "--keep", kept], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*command, "--keep", kept], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as demo:
         ledger = kept / "ledger"
         wait_for(lambda: ledger.exists() and " acked" in ledger.read_text(), "a burst", 60)
+        yield demo
+
+
+def test_a_signal_to_the_demo_alone_ends_it_in_order(tmp_path: Path) -> None:
+    """As `kill -INT` has it, rather than a terminal."""
+    kept = tmp_path / "kept"
+    with demo_that_sends(kept) as demo:
         demo.send_signal(signal.SIGINT)
         output, _ = demo.communicate(timeout=60)
     assert demo.returncode == 0, output
@@ -195,13 +203,8 @@ def test_a_signal_to_the_demo_alone_ends_it_in_order(tmp_path: Path) -> None:
 
 def test_a_demo_whose_ledger_has_gone_says_so(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
-    command: list[str | Path] = [SCRIPTS / "demo", "--seconds", "600", "--port", "0"]
-    with subprocess.Popen(
-        [*command, "--keep", kept], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as demo:
-        ledger = kept / "ledger"
-        wait_for(lambda: ledger.exists() and " acked" in ledger.read_text(), "a burst", 60)
-        ledger.unlink()
+    with demo_that_sends(kept) as demo:
+        (kept / "ledger").unlink()
         _, said = demo.communicate(timeout=60)
     assert demo.returncode == 1
     assert "is no longer at its path" in said

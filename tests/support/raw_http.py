@@ -1,24 +1,18 @@
 """HTTP by hand over a socket, for what a well-behaved client can't do."""
 
-import json
 import select
 import socket
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
+
+from harness.http import Answer
 
 
 @dataclass(frozen=True)
-class RawAnswer:
+class RawAnswer(Answer):
     """An answer as it came over the wire; header names in lower case."""
 
     version: str
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 class RawConnection:
@@ -49,7 +43,7 @@ class RawConnection:
             name, _, value = header.partition(":")
             headers[name.lower()] = value.strip()
         body = self._input.read(int(headers.get("content-length", 0)))
-        return RawAnswer(version, int(status), headers, body)
+        return RawAnswer(int(status), headers, body, version)
 
     def stays_open(self, seconds: float) -> bool:
         """Whether the server leaves it open for so long, and sends nothing."""

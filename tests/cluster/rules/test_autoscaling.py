@@ -35,8 +35,8 @@ NO_COUNTS = {
     "nothing": (vector("0"), "the value is 0, not between 1 and 1000"),
     "negative": (vector("-Inf"), "the value is -inf"),
     "too large": (vector("1001"), "the value is 1001, not between 1 and 1000"),
-    "no JSON": (b"<html>", "it is no answer of Prometheus'"),
-    "another shape": (b'{"data": []}', "it is no answer of Prometheus'"),
+    "no JSON": (b"<html>", "this is not an answer of Prometheus'"),
+    "another shape": (b'{"data": []}', "this is not an answer of Prometheus'"),
 }
 
 

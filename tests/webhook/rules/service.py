@@ -161,7 +161,7 @@ def answers(received: bytes) -> list[RawAnswer]:
             body, received = b"", rest
         else:
             body, received = rest, b""
-        found.append(RawAnswer(version, int(code), headers, body))
+        found.append(RawAnswer(int(code), headers, body, version))
     return found
 
 

@@ -101,7 +101,7 @@ class Watch:
         if skewed and not self._skewed:
             log.warning("not ready: %s", self._skew_in_words(self._ahead))
         if self._skewed and not skewed:
-            log.warning("this machine's clock is the ring's again")
+            log.warning("this machine's clock agrees with the ring's again")
         self._skewed = skewed
 
     def _compare(self, looks: Sequence[Look], tables: Mapping[Any, str]) -> None:
