@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from bench import wrk
 from bench.figures import Figures, conditions, ratio, table
-from bench.parts import cpu_seconds, memory_mib
+from bench.processes import cpu_seconds, memory_mib
 from bench.wrk import Load, Measured
 from harness.cluster import COMMAND, DOORS, Cluster
 from tools.say import fail, say

@@ -24,7 +24,7 @@ from urllib.request import urlopen
 
 from bench import wrk
 from bench.figures import Figures, conditions, ratio, table
-from bench.parts import KINDS, WEBHOOK, cpu_seconds, processes
+from bench.processes import KINDS, WEBHOOK, cpu_seconds, processes
 from bench.wrk import Load, Measured
 from cluster.findings import sized_by_itself
 from cluster.nodes.namespaces import KIT

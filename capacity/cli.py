@@ -1,13 +1,15 @@
-"""How many allocations, nodes, disk and memory a rate of events needs.
+"""How many allocations, nodes, disk and memory a rate of events needs, or a burst.
 
 The arithmetic uses measured constants; capacity/constants.toml has each with the command that
 measures it. docs/capacity.md explains the output, with an example.
 """
 
 import argparse
+from math import inf
 
 from capacity import show
 from capacity.constants import Constants, measured
+from capacity.floor import Burst, FloorError, floor_for
 from capacity.growth import growth
 from capacity.sizing import Connections, Need, size
 from tgibf.arguments import number, whole
@@ -23,6 +25,12 @@ def main() -> int:
         type=number(0.001, 1e9),
         metavar="N",
         help="the average rate, day and night",
+    )
+    wish.add_argument(
+        "--burst",
+        type=whole(1, 1_000_000_000),
+        metavar="N",
+        help="events at once: how many allocations must be there before, the calendar's floor",
     )
     wish.add_argument(
         "--growth",
@@ -77,6 +85,20 @@ def main() -> int:
         metavar="PART",
         help="how full a disk may be; compaction needs the rest (default 0.5)",
     )
+    parser.add_argument(
+        "--every",
+        type=number(0.1, 1e6),
+        default=inf,
+        metavar="SECONDS",
+        help="with --burst: how often such a burst comes (default: once)",
+    )
+    parser.add_argument(
+        "--memory",
+        type=whole(1, 1_000_000),
+        default=2048,
+        metavar="MB",
+        help="with --burst: memory per node (default 2048, as the virtual machines have)",
+    )
     given = parser.parse_args()
     if given.constants:
         print(show.constants(measured()))
@@ -84,6 +106,20 @@ def main() -> int:
     constants = Constants.of(measured())
     if given.growth:
         print(show.growth(growth(constants, given.busy, given.connections)))
+        return 0
+    if given.burst is not None:
+        burst = Burst(
+            events=given.burst,
+            every_seconds=given.every,
+            connections=given.connections,
+            cores=given.cores,
+            memory_mb=given.memory,
+            busy=given.busy,
+        )
+        try:
+            print(show.floor(burst, floor_for(burst, constants)))
+        except FloorError as error:
+            parser.error(f"--memory: {error}")
         return 0
     need = Need(
         events_per_second=given.events_per_second,

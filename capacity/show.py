@@ -1,8 +1,10 @@
-"""Sizing, growth and constants as text."""
+"""Sizing, floor, growth and constants as text."""
 
 from collections.abc import Mapping, Sequence
+from math import isinf
 
 from capacity.constants import Measured
+from capacity.floor import BURST_SECONDS, MOST_ALLOCATIONS, Burst, Floor
 from capacity.growth import Step
 from capacity.sizing import REPLICAS, Connections, Need, Sizing
 
@@ -42,6 +44,35 @@ def sizing(need: Need, found: Sizing) -> str:
 
 def _days(need: Need, found: Sizing) -> str:
     return f"{_gb(found.disk_bytes)} in {need.retention_days:g} days"
+
+
+def floor(burst: Burst, found: Floor) -> str:
+    """The text of a floor: what a burst takes, and what to type."""
+    often = "a single time" if isinf(burst.every_seconds) else f"every {burst.every_seconds:g} s"
+    reasons = [f"to take it within {BURST_SECONDS} s {found.for_burst:,}"]
+    reasons.append(f"to hold it {found.for_queue:,}")
+    if not isinf(burst.every_seconds):
+        reasons.append(f"to take one after the other {found.for_mean:,}")
+    by = [f"for their memory {found.nodes_for_memory:,}", f"for the CPU {found.nodes_for_cpu:,}"]
+    by.append(f"for Fabio's connections {found.nodes_for_connections:,}")
+    lost = f", {found.lost_room:,} fewer where Prometheus and the autoscaler are"
+    rows = [
+        ("floor", f"{found.allocations:,} allocations", f"{', '.join(reasons)}; and one more"),
+        ("nodes", f"{found.nodes:,}", f"{', '.join(by)}; three at least"),
+        ("room", f"{found.fits:,} allocations", f"{found.room:,} on a node{lost}"),
+        ("CPU", f"{found.cores_used:,.1f} cores", f"there are {burst.cores * found.nodes:,}"),
+    ]
+    takes = f"an allocation takes {found.each_takes:,.0f} events/s"
+    head = [
+        f"{burst.events:,} events at once, {often}, {HOW[burst.connections]}; {takes}",
+        f"nodes of {burst.cores} cores, busy up to {burst.busy:.0%}, and {burst.memory_mb:,} MB",
+    ]
+    lines = [f"{name:<12} {value:<16} {why}".rstrip() for name, value, why in rows]
+    advice = [f"scripts/cluster run -var floor={found.allocations} webhook"]
+    if found.allocations > MOST_ALLOCATIONS:
+        most = f"first: `max = {found.allocations}` in `scaling` of nomad/webhook.nomad, which says"
+        advice.insert(0, f"{most} {MOST_ALLOCATIONS}")
+    return "\n".join([*head, "", *lines, "", *advice])
 
 
 def growth(steps: Sequence[Step]) -> str:

@@ -63,7 +63,7 @@ STAGES = (
         "unit",
         "pure functions, the rules of the hard modules, the load generator, capacity",
         seconds=120,
-        folders=("webhook/rules", "cluster/rules", "tgibf", "capacity", "tools"),
+        folders=("webhook/rules", "cluster/rules", "tgibf", "capacity", "bench", "tools"),
         commands={"openssl": "openssl"},
     ),
     Stage(

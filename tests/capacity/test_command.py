@@ -42,6 +42,10 @@ def test_the_page_has_the_tables(table: str) -> None:
         (["--events-per-second", "1", "--cores", "0"], "allowed is 1 to 4096"),
         (["--events-per-second", "1", "--cores", "9" * 400], "allowed is 1 to 4096"),
         (["--events-per-second", "1", "--peak-factor", "0.5"], "allowed is a number from 1"),
+        (["--events-per-second", "1", "--burst", "1"], "not allowed with"),
+        (["--burst", "0"], "allowed is 1 to 1000000000"),
+        (["--burst", "1", "--every", "0"], "allowed is a number from 0.1"),
+        (["--burst", "1", "--memory", "1855"], "1,856 MB is the least"),
     ],
 )
 def test_bad_arguments_are_explained(arguments: list[str], words: str) -> None:
