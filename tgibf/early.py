@@ -31,6 +31,16 @@ def begin() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a child that fails must be seen to
 
 
+def end_without(missing: ModuleNotFoundError) -> NoReturn:
+    """End because a package is not installed; say how to get it."""
+    print(
+        f"error: this Python has no {missing.name}; in a checkout run scripts/demo once, then "
+        ".venv/bin/python -m tgibf",
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
+
 def end_with(main: Callable[[], int]) -> NoReturn:
     """Run `main`, and end with its exit code.
 

@@ -37,6 +37,16 @@ def open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(opened, "r" if name == "stdin" else "w", closefd=False))
 
 
+def end_without(missing: ModuleNotFoundError) -> NoReturn:
+    """End because a package is not installed; say how to get it."""
+    print(
+        f"error: this Python has no {missing.name}; in a checkout run scripts/demo once, then "
+        ".venv/bin/python -m webhook",
+        file=sys.stderr,
+    )
+    sys.exit(3)
+
+
 def end(code: int) -> NoReturn:
     """End with this exit code, whether or not the log could be written.
 

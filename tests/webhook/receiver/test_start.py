@@ -114,3 +114,13 @@ def free_address() -> str:
     """An address on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(("module", "code"), [("webhook", 3), ("tgibf", 2)])
+def test_a_python_without_the_packages_says_how_to_get_them(module: str, code: int) -> None:
+    bare = [sys.executable, "-S", "-m", module]  # without site-packages
+    ended = subprocess.run(bare, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == code
+    assert ended.stderr.startswith("error: this Python has no ")
+    assert f"run scripts/demo once, then .venv/bin/python -m {module}" in ended.stderr
+    assert "Traceback" not in ended.stderr
