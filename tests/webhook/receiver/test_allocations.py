@@ -130,7 +130,9 @@ def test_without_consul_everything_else_works(three: list[Receiver], consul: Con
 
     # 1. Consul dies: no list, and nothing else is missing.
     consul.stop()
-    wait_for(lambda: asked.get("/allocations").json == {"allocations": None, "wanted": None}, "no list")
+    wait_for(
+        lambda: asked.get("/allocations").json == {"allocations": None, "wanted": None}, "no list"
+    )
     asked.post_many(7)
     assert asked.count() == 7
     assert asked.get("/events/minutes").json["count"] == 7
@@ -149,9 +151,7 @@ def test_without_consul_everything_else_works(three: list[Receiver], consul: Con
 
 
 def test_tells_how_many_are_wanted_while_somebody_says(tmp_path: Path, consul: Consul) -> None:
-    with Receiver(
-        tmp_path / "a.db", consul=consul.url, autoscaler=GATE, allocation="a"
-    ) as asked:
+    with Receiver(tmp_path / "a.db", consul=consul.url, autoscaler=GATE, allocation="a") as asked:
         consul.register("webhook-a", asked.port)
 
         def tells(wanted: int | None) -> bool:
@@ -198,4 +198,7 @@ def test_shows_the_token(tmp_path: Path) -> None:
     ):
         consul.register("webhook-a", trusted.port)
         wait_for_ids(trusted, "a")
-        wait_for(lambda: stranger.get("/allocations").json == {"allocations": [], "wanted": None}, "nothing told")
+        wait_for(
+            lambda: stranger.get("/allocations").json == {"allocations": [], "wanted": None},
+            "nothing told",
+        )
