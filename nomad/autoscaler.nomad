@@ -50,6 +50,12 @@ job "autoscaler" {
       }
     }
 
+    # Where receivers learn how many of them are wanted, for the live page.
+    service {
+      name = "autoscaler-gate"
+      port = "gate"
+    }
+
     restart {
       attempts = 10
       interval = "5m"

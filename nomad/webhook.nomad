@@ -214,6 +214,7 @@ job "webhook" {
         WEBHOOK_ADDRESS       = "${NOMAD_ADDR_http}"
         WEBHOOK_STORE         = "cassandra://192.168.56.11,192.168.56.12,192.168.56.13/teracompra?login=/login/webhook"
         WEBHOOK_CONSUL        = "http://127.0.0.1:8500"
+        WEBHOOK_AUTOSCALER    = "autoscaler-gate"
         WEBHOOK_ALLOCATION    = "${NOMAD_ALLOC_INDEX}-${NOMAD_SHORT_ALLOC_ID}"
         WEBHOOK_DRAIN_SECONDS = "20"
         # A client that keeps its connection stays with one allocation until then: a new one gets its

@@ -214,7 +214,10 @@ class Suite:
 
 AT_LENGTH = tuple(
     f"tests/cluster/test_{subject}.py"
-    for subject in ("autoscaling", "planned_work", "room", "rotation", "scaling")
+    for subject in (
+        *("alerts", "autoscaling", "graphs", "planned_work", "prometheus"),
+        *("room", "rotation", "scaling"),
+    )
 )
 
 SUITES = {

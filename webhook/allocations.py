@@ -12,7 +12,7 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -48,6 +48,15 @@ class Allocation(msgspec.Struct, frozen=True):
     events_per_second: float | None
     this: bool
     """Whether it is the one that made the list."""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """What the live page shows of them."""
+
+    allocations: list[Allocation] | None
+    """All that are alive, by id; None if nobody says."""
+    wanted: int | None = None
+    """How many there should be; None if nobody says (`webhook.wanted`)."""
 
 
 class CatalogUnavailable(Exception):  # noqa: N818 - a state, which heals
@@ -161,7 +170,7 @@ class Catalog:
 class Allocations:
     """Makes the list of all allocations; `itself` tells of the one that this process is.
 
-    `tls` gives what to ask the others with, None for plain HTTP.
+    `tls` gives what to ask the others with, None for plain HTTP; `wanted` how many there should be.
     """
 
     def __init__(
@@ -169,21 +178,23 @@ class Allocations:
         catalog: Alive,
         itself: Callable[[], ThisAllocation],
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
+        wanted: Callable[[], Awaitable[int | None]] | None = None,
     ) -> None:
         self._tls = tls
+        self._wanted = wanted
         self._catalog = catalog
         self._itself = itself
         self._client = AsyncHTTPClient(
             force_instance=True, max_clients=ASKED_AT_ONCE, max_body_size=ANSWER_BYTES
         )
-        self._reading: asyncio.Task[list[Allocation] | None] | None = None
+        self._reading: asyncio.Task[Listing] | None = None
         self._read_at = 0.0
         self._ids: dict[str, str] = {}
         """The names of the live allocations, by their service's id in the catalog."""
         self._catalog_answers = True
 
-    async def read(self) -> list[Allocation] | None:
-        """All that are alive, by id, no older than a second; None if nobody says."""
+    async def read(self) -> Listing:
+        """As of now, or no older than a second."""
         reading = self._reading
         if reading is None or (
             reading.done() and time.monotonic() - self._read_at > SHARED_SECONDS
@@ -199,9 +210,11 @@ class Allocations:
         self._client.close()
         self._catalog.close()
 
-    async def _read(self) -> list[Allocation] | None:
+    async def _read(self) -> Listing:
         try:
-            return await self._list()
+            if self._wanted is None:
+                return Listing(await self._list())
+            return Listing(*await asyncio.gather(self._list(), self._wanted()))
         finally:
             self._read_at = time.monotonic()
 

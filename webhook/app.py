@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
 
 from webhook.access import Access
-from webhook.allocations import Allocations, ThisAllocation
+from webhook.allocations import Allocations, Listing, ThisAllocation
 from webhook.clock import SKEW_SECONDS, ReceiptClock
 from webhook.counter import Reading, WindowCounter
 from webhook.http.origin import Hosts, check_host
@@ -215,8 +215,7 @@ class AllocationsHandler(Handler):
 
     async def get(self) -> None:
         allocations = self.services.allocations
-        alive = None if allocations is None else await allocations.read()
-        self.answer({"allocations": alive})
+        self.answer(Listing(None) if allocations is None else await allocations.read())
 
 
 class MetricsHandler(Handler):

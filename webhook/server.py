@@ -38,6 +38,7 @@ from webhook.problem import Problem
 from webhook.rate import RecentRate
 from webhook.settings import Settings
 from webhook.store.contract import BoundsBodies, Gauged, StartError, Store
+from webhook.wanted import Wanted
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Receiver:
         self._lag = LoopLag()
         self._address = ("", 0)
         self._certificate = self._open_certificate()
+        self._wanted: Wanted | None = None
         self._allocations = self._open_allocations()
         self._services = Services(
             store,
@@ -134,6 +136,8 @@ class Receiver:
             watch.cancel()
             if self._allocations is not None:
                 await self._allocations.close()
+            if self._wanted is not None:
+                self._wanted.close()
             await self._store.close()
 
     def _refuse_large_bodies(self) -> None:
@@ -255,13 +259,22 @@ class Receiver:
         if settings.peers:
             catalog = Names(*settings.peers_address)
         elif settings.consul:
-            catalog = Catalog(*settings.consul_address, settings.consul_token, settings.service)
+            catalog = self._catalog_of(settings.service)
         else:
             return None
         certificate = self._certificate
+        if settings.consul and settings.autoscaler:
+            self._wanted = Wanted(self._catalog_of(settings.autoscaler))
         return Allocations(
-            catalog, self._itself, lambda: None if certificate is None else certificate.peers
+            catalog,
+            self._itself,
+            lambda: None if certificate is None else certificate.peers,
+            None if self._wanted is None else self._wanted.read,
         )
+
+    def _catalog_of(self, service: str) -> Catalog:
+        settings = self._settings
+        return Catalog(*settings.consul_address, settings.consul_token, service)
 
     def _itself(self) -> ThisAllocation:
         machine = platform.node()

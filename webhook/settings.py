@@ -122,6 +122,11 @@ class Settings:
         "", "ACL token for Consul; if empty, CONSUL_HTTP_TOKEN is used, or none."
     )
     service: str = _setting("webhook", "The service in Consul whose instances are the allocations.")
+    autoscaler: str = _setting(
+        "",
+        "The service in Consul that says at GET /view how many allocations there should be, for "
+        "the live page; empty means none.",
+    )
     peers: str = _setting(
         "",
         "Instead of Consul: a name with the address of each allocation, and the port, such as "
@@ -218,6 +223,8 @@ class Settings:
             )
         if not _NAME.fullmatch(self.service):
             raise _bad("SERVICE", self.service, "letters, digits, dots, dashes and underscores")
+        if self.autoscaler and not _NAME.fullmatch(self.autoscaler):
+            raise _bad("AUTOSCALER", self.autoscaler, "a service's name, such as autoscaler-gate")
 
     def _validate_numbers(self) -> None:
         for name, kind in _kinds().items():

@@ -11,7 +11,9 @@ from playwright.sync_api import Page, expect
 from harness.consul import NODE, Consul
 from tests.browser.conftest import WAIT_MS
 from tests.browser.drawing import FONTS, broken, draw_in, sticking_out
+from tests.support.answering import vector
 from tests.support.checked_receiver import Receiver
+from tests.support.gates import GATE, gate_in
 
 expect.set_options(timeout=WAIT_MS)
 
@@ -77,4 +79,31 @@ def test_shows_who_is_alive_and_how_fast(tmp_path: Path, page: Page) -> None:
         expect(page.locator("#count")).to_have_text("15")
 
         # Result: never an error on the status line.
+        expect(page.locator("#status")).to_have_text("live")
+
+
+def test_shows_how_many_are_wanted_while_somebody_says(tmp_path: Path, page: Page) -> None:
+    with (
+        Consul(tmp_path) as consul,
+        Receiver(
+            tmp_path / "a.db", consul=consul.url, autoscaler=GATE, expect_clients=True
+        ) as shown,
+    ):
+        consul.register("webhook-a", shown.port)
+        wanted = page.locator("#wanted")
+
+        # 1. Nobody says how many.
+        page.goto(shown.url)
+        expect(page.get_by_role("table", name="Allocations")).to_be_visible()
+        expect(wanted).to_be_hidden()
+
+        # 2. An autoscaler does; a narrow screen has room for it.
+        with gate_in(consul) as gate:
+            gate.evaluate(vector("4"))
+            expect(wanted).to_have_text("4 wanted, 1 running")
+            page.set_viewport_size({"width": 320, "height": 640})
+            assert sticking_out(page) == []
+            # 3. It holds the count.
+            gate.evaluate(vector("NaN"))
+            expect(wanted).to_be_hidden()
         expect(page.locator("#status")).to_have_text("live")

@@ -1,51 +1,58 @@
 """The count follows the load, and no fault of what makes it follow has it fall.
 
-The real parts throughout. Where a wrong answer is the point, or the time that a right one takes, a
-stub stands in Prometheus' place: Consul says that Prometheus is there.
+The real parts throughout; most tests have a stub in Prometheus' place (tests/cluster/sizing.py).
+What Prometheus itself may lack is in test_prometheus.py.
 """
 
-import json
-import os
-import shutil
-import signal
-import threading
+import re
 import time
-from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
 
 import pytest
+from playwright.sync_api import Page, expect
 
-from cluster.autoscaling.view import Autoscaler, autoscaler_at
-from cluster.layout import HOST_ADDRESS, NODES, Node
-from cluster.nodes import namespaces
-from cluster.nodes.namespaces import KIT
-from harness.cluster import DOORS, Cluster
+from cluster.deployments import latest
+from cluster.layout import AUTOSCALER
+from harness.cluster import DOORS, WELL_SECONDS, Cluster
 from harness.generator import Generator
-from harness.processes import in_network, network_of
 from harness.waiting import wait_for
+from tests.cluster.sizing import (
+    ANEW_SECONDS,
+    AUTOSCALER_PROCESS,
+    DOWN_SECONDS,
+    FOLLOWS_SECONDS,
+    NOMAD_PROCESS,
+    PROMETHEUS_PROCESS,
+    RATE,
+    Counts,
+    Said,
+    Stub,
+    await_evaluations,
+    await_no,
+    evaluates,
+    follows,
+    holds,
+    kill,
+    place_of,
+    scale_by_hand,
+    view,
+)
 from tests.cluster.test_room import fits
+from tests.support.browser import WAIT_MS
 from tests.support.say import Say
 
 __all__ = ["fits"]
 
-LIMIT, RATE = 40, 130
-"""Events/s that one allocation takes, and that are offered: 7 are wanted."""
-QUICK = "prometheus-quick"
-FOLLOWS_SECONDS = 40.0
-ANEW_SECONDS = 120.0
-"""The watchdog's 30 s, the start, and a busy machine."""
-DOWN_SECONDS = 180.0
 GIVEN_UP_SECONDS = 100.0
-LOOKS = 2
-"""So many answers of one kind are enough: each is an evaluation."""
+NOT_THERE = "0.0.0-nowhere"
 
 HELD = {
-    "infinite": ["+Inf"],
-    "not a number": ["NaN"],
-    "absent": [],
-    "two streams": ["9", "9"],
+    "infinite": (Said(["+Inf"]), "the value is inf"),
+    "not a number": (Said(["NaN"]), "the value is nan"),
+    "absent": (Said(), "no value"),
+    "two streams": (Said(["9", "9"]), "there are 2 values"),
+    "an error": (Said(["9"], status=502), "Prometheus answers 502"),
+    "too late": (Said(["9"], late=True), "timed out"),
 }
 
 
@@ -55,193 +62,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("answer", HELD if long else ["infinite"])
 
 
-class Stub:
-    """Answers every query with `values`, on this machine's own address among the nodes."""
-
-    def __init__(self) -> None:
-        stub = self
-        self.values = ["2"]
-        self.asked = 0
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                result = [
-                    {"metric": {"n": f"{n}"}, "value": [time.time(), one]}
-                    for n, one in enumerate(stub.values)
-                ]
-                data = {"resultType": "vector", "result": result}
-                body = json.dumps({"status": "success", "data": data}).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-                stub.asked += 1
-
-            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-                """Not on the tests' output."""
-
-        self._handler = Handler
-        self._serve(0)
-        self.port = self._server.server_port
-
-    def _serve(self, port: int) -> None:
-        address = (HOST_ADDRESS.partition("/")[0], port)
-        self._server = ThreadingHTTPServer(address, self._handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-
-    def close(self) -> None:
-        """Refuse connections from now on."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def reopen(self) -> None:
-        """Answer again."""
-        self._serve(self.port)
-
-    def await_asked(self) -> None:
-        """Return when it has been asked a few times more."""
-        before = self.asked
-        wait_for(lambda: self.asked >= before + LOOKS, "evaluations", FOLLOWS_SECONDS, 0.2)
-
-
-class Lowest:
-    """The fewest allocations that Nomad was told to have, from `with` to its end."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._seen = [cluster.count()]
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.5):
-            self._seen.append(self._cluster.count())
-
-    @property
-    def count(self) -> int:
-        return min(self._seen)
-
-
-def place_of(words: str, nodes: Sequence[Node] = NODES) -> tuple[Node, int]:
-    """The node and the process whose command line begins so, once there is one."""
-
-    def found() -> tuple[Node, int] | None:
-        for node in nodes:
-            lines = in_network(network_of(namespaces.running(node.name)))
-            for pid, line in lines.items():
-                if line.startswith(f"/opt/teracompra/bin/{words}"):
-                    return node, pid
-        return None
-
-    place = wait_for(found, f"a process {words}", ANEW_SECONDS, 0.2)
-    assert place is not None
-    return place
-
-
-def kill(words: str, nodes: Sequence[Node] = NODES) -> None:
-    """End that process, at once."""
-    os.kill(place_of(words, nodes)[1], signal.SIGKILL)
-
-
-def view() -> Autoscaler | None:
-    """What the autoscaler does, wherever it is."""
-    return next((one for one in map(autoscaler_at, NODES) if one is not None), None)
-
-
-def evaluates() -> bool:
-    one = view()
-    return one is not None and one.evaluates
-
-
-def scale_by_hand(cluster: Cluster, count: int) -> None:
-    """Return when Nomad has taken it: not as long as a deployment goes on."""
-    scale = ("job", "scale", "-detach", "webhook", f"{count}")
-    wait_for(
-        lambda: not cluster.nomad(*scale, code=None).returncode, "the change", ANEW_SECONDS, 0.5
-    )
-
-
-def follows(cluster: Cluster, count: int, seconds: float = FOLLOWS_SECONDS) -> float:
-    """Return when so many allocations take events; how many seconds it took."""
-    began = time.monotonic()
-    wait_for(lambda: len(cluster.passing()) == count, f"{count} allocations", seconds, 0.2)
-    return time.monotonic() - began
-
-
-@pytest.fixture(scope="module")
-def sized(running_cluster: Cluster) -> Iterator[Cluster]:
-    """The cluster with Prometheus and the autoscaler; afterwards without, as the others have it."""
-    running_cluster.restore()
-    running_cluster.up(autoscaling=True)
-    try:
-        yield running_cluster
-    finally:
-        running_cluster.up()
-
-
-@pytest.fixture(scope="module")
-def stub(at_length: None, sized: Cluster) -> Iterator[Stub]:  # noqa: ARG001
-    """In Prometheus' place, once the autoscaler asks there."""
-    one = Stub()
-    name, shell = "prometheus", ("shell", NODES[0].name, "--", "consul", "services")
-    register = ["-name", name, "-id", "stub", "-address", HOST_ADDRESS.partition("/")[0]]
-    try:
-        sized.nomad("job", "stop", "-detach", name)
-        sized.command(*shell, "register", *register, "-port", str(one.port))
-        one.await_asked()
-        yield one
-        sized.command(*shell, "deregister", "-id", "stub")
-        sized.command("run", "-detach", name)
-    finally:
-        one.close()
-
-
-@pytest.fixture
-def at_3(sized: Cluster, stub: Stub) -> Cluster:
-    """Three allocations, as many as are wanted."""
-    stub.values = ["3"]
-    wait_for(evaluates, "evaluations", ANEW_SECONDS, 0.5)
-    if sized.count() != 3:  # by itself one fewer each 30 s
-        scale_by_hand(sized, 3)
-    follows(sized, 3, DOWN_SECONDS)
-    return sized
-
-
-@pytest.fixture
-def quick(sized: Cluster) -> Iterator[None]:
-    """A Prometheus that looks back for 1 minute and not 10, and webhooks with a known limit."""
-    folder = KIT / QUICK
-    shutil.copytree(KIT / "prometheus", folder, dirs_exist_ok=True)
-    rules = folder / "rules" / "webhook.yml"
-    text = rules.read_text()
-    assert "[10m]" in text
-    rules.write_text(text.replace("[10m]", "[1m]").replace("< 108", "< 10"))
-    sized.command("run", "-var", "count=2", "-var", f"events_per_second={LIMIT}", "webhook")
-    sized.command("run", "-var", f"folder=/opt/teracompra/{QUICK}", "prometheus")
-    try:
-        yield
-    finally:
-        sized.command("run", "-detach", "prometheus")
-        sized.command("run", "-var", "count=2", "webhook")
+@pytest.mark.usefixtures("sized")
+def test_the_live_page_shows_how_many_are_wanted_and_run(page: Page) -> None:
+    await_evaluations()
+    page.goto(DOORS[0])
+    shown = re.compile(r"^[1-9]\d* wanted, [1-9]\d* running$")
+    expect(page.locator("#wanted")).to_have_text(shown, timeout=4 * WAIT_MS)
 
 
 @pytest.mark.usefixtures("quick")
 def test_it_follows_a_step_up_and_down_and_prometheus_killed_holds_it(
     sized: Cluster, tmp_path: Path, say: Say, request: pytest.FixtureRequest
 ) -> None:
-    wait_for(evaluates, "evaluations", ANEW_SECONDS, 0.5)
+    await_evaluations()
     begin = len(sized.passing())
     # 1. Up.
     with Generator(DOORS, tmp_path / "one", "--rate", f"{RATE}", "--seconds", "300") as run:
@@ -250,19 +83,21 @@ def test_it_follows_a_step_up_and_down_and_prometheus_killed_holds_it(
         up = time.monotonic() - began
         # 2. Without Prometheus.
         high = sized.count()
-        with Lowest(sized) as lowest:
-            _, before = place_of("prometheus ")
-            kill("prometheus ")
+        with Counts(sized) as counts:
+            _, before = place_of(PROMETHEUS_PROCESS)
+            kill(PROMETHEUS_PROCESS)
             began = time.monotonic()
-            wait_for(lambda: place_of("prometheus ")[1] != before, "another one", ANEW_SECONDS, 0.2)
-            wait_for(evaluates, "evaluations again", ANEW_SECONDS, 0.5)
+            wait_for(
+                lambda: place_of(PROMETHEUS_PROCESS)[1] != before, "another one", ANEW_SECONDS, 0.2
+            )
+            await_evaluations()
             back = time.monotonic() - began
             run.acknowledge(RATE)
-        assert lowest.count >= high
+        assert counts.lowest >= high
         summary = run.finish(interrupt=True)
     say(
         f"{begin} to more than {begin + 2} in {up:.1f} s; Prometheus killed: evaluated again after "
-        f"{back:.1f} s, {lowest.count} of {high} at least; {summary['sent']} sent, "
+        f"{back:.1f} s, {counts.lowest} of {high} at least; {summary['sent']} sent, "
         f"{summary['unknown']} unknown"
     )
     if not request.config.getoption("--long"):
@@ -274,46 +109,63 @@ def test_it_follows_a_step_up_and_down_and_prometheus_killed_holds_it(
 
 
 def test_what_is_no_number_changes_nothing(at_3: Cluster, stub: Stub, answer: str) -> None:
-    stub.values = HELD[answer]
-    with Lowest(at_3) as lowest:
+    stub.said, why = HELD[answer]
+    with Counts(at_3) as counts:
         stub.await_asked()
-    assert lowest.count == at_3.count() == 3
+        wait_for(lambda: holds(why), why, FOLLOWS_SECONDS, 0.5)
+    assert counts.lowest == max(counts.seen) == 3
 
 
 def test_it_follows_again_after_prometheus_was_away(at_3: Cluster, stub: Stub, say: Say) -> None:
     stub.close()
     try:
-        with Lowest(at_3) as lowest:
+        with Counts(at_3) as counts:
             wait_for(lambda: not evaluates(), "the first 502", FOLLOWS_SECONDS, 0.5)
             assert "refused" in str(view())
     finally:
-        stub.values = ["4"]
+        stub.say("4")
         stub.reopen()
     say(f"4 where there were 3, {follows(at_3, 4):.1f} s after Prometheus was back")
-    assert lowest.count == 3
+    assert counts.lowest == 3
 
 
 def test_a_killed_autoscaler_is_started_anew(at_3: Cluster, stub: Stub, say: Say) -> None:
-    with Lowest(at_3) as lowest:
-        kill("nomad-autoscaler ")
-        stub.values = ["4"]
+    with Counts(at_3) as counts:
+        kill(AUTOSCALER_PROCESS)
+        stub.say("4")
         say(f"4 where there were 3, {follows(at_3, 4):.1f} s after the autoscaler was killed")
-    assert lowest.count == 3
+    assert counts.lowest == 3
 
 
 def test_an_autoscaler_that_lost_its_policies_is_started_anew(
     at_3: Cluster, stub: Stub, say: Say
 ) -> None:
     """As it does when its Nomad ends connections: it says that it is well."""
-    node, _ = place_of("nomad-autoscaler ")
-    with Lowest(at_3) as lowest:
-        kill("nomad agent", [node])
-        stub.values = ["4"]
+    node, _ = place_of(AUTOSCALER_PROCESS)
+    with Counts(at_3) as counts:
+        kill(NOMAD_PROCESS, node)
+        stub.say("4")
         say(f"4 where there were 3, {follows(at_3, 4, ANEW_SECONDS):.1f} s after its Nomad ended")
-    assert lowest.count == 3
+    assert counts.lowest == 3
 
 
-def test_a_person_s_count_is_undone(at_3: Cluster, stub: Stub) -> None:
+def test_an_autoscaler_whose_node_died_is_placed_elsewhere(
+    at_3: Cluster, stub: Stub, say: Say
+) -> None:
+    node, _ = place_of(AUTOSCALER_PROCESS)
+    try:
+        with Counts(at_3) as counts:
+            at_3.kill(node)
+            stub.say("4")
+            seconds = follows(at_3, 4, WELL_SECONDS)
+        say(f"4 where there were 3, {seconds:.1f} s after the autoscaler's node had died")
+        assert counts.lowest == 3
+        assert place_of(AUTOSCALER_PROCESS)[0] != node
+    finally:
+        at_3.restore()
+
+
+def test_a_person_s_smaller_count_is_undone(at_3: Cluster, stub: Stub) -> None:
     scale_by_hand(at_3, 2)
     follows(at_3, 2)
     follows(at_3, 3)
@@ -323,18 +175,87 @@ def test_a_person_s_count_is_undone(at_3: Cluster, stub: Stub) -> None:
     assert stub.asked
 
 
+@pytest.mark.usefixtures("stub")
+def test_a_person_s_larger_count_is_undone_by_one_at_a_time(at_3: Cluster) -> None:
+    scale_by_hand(at_3, 5)
+    with Counts(at_3) as counts:
+        follows(at_3, 5)
+        follows(at_3, 3, DOWN_SECONDS)
+    assert list(dict.fromkeys(counts.seen)) == [5, 4, 3]
+
+
+def test_a_count_stays_without_the_autoscaler_and_follows_with_it(
+    at_3: Cluster, stub: Stub
+) -> None:
+    """As docs/rightsizing.md says to pin it."""
+    at_3.nomad("job", "stop", "-detach", AUTOSCALER)
+    try:
+        await_no(AUTOSCALER_PROCESS)
+        asked = stub.asked
+        scale_by_hand(at_3, 4)
+        follows(at_3, 4)
+        assert "; no autoscaler" in at_3.command("status").stdout
+        assert (stub.asked, at_3.count()) == (asked, 4)
+    finally:
+        at_3.command("run", AUTOSCALER)
+    follows(at_3, 3, ANEW_SECONDS)
+
+
+@pytest.mark.usefixtures("stub")
+def test_a_job_run_that_forgets_the_count_is_made_good(at_3: Cluster, say: Say) -> None:
+    """By hand: `scripts/cluster run` does not forget it."""
+    at_3.nomad("job", "run", "-detach", "webhook.nomad")
+    assert at_3.count() == 2
+    follows(at_3, 2)
+    say(f"3 again {follows(at_3, 3):.1f} s after the count was the file's")
+
+
+def test_a_deployment_is_waited_for(at_3: Cluster, stub: Stub, say: Say) -> None:
+    """Of a version that can't start: it lasts until Nomad gives it up."""
+
+    def deployed() -> tuple[str, bool]:
+        last = at_3.ask(lambda client: latest(client, "webhook"))
+        return last.id, last.goes_on
+
+    before, _ = deployed()
+    options = ["-var", f"version={NOT_THERE}", "-var", "healthy_deadline=15s"]
+    at_3.nomad("job", "run", "-detach", "-preserve-counts", *options, "webhook.nomad")
+    wait_for(lambda: deployed()[0] != before, "a deployment", FOLLOWS_SECONDS, 0.2)
+    began = time.monotonic()
+    ours, _ = deployed()
+    # 1. As long as it goes on the count stays, and is asked for again and again.
+    stub.say("4")
+    counts = []
+
+    def over() -> bool:
+        count = at_3.count()
+        if deployed() == (ours, True):
+            counts.append(count)
+            return False
+        return True
+
+    stub.await_asked()
+    assert not over()
+    wait_for(over, "its end", GIVEN_UP_SECONDS, 0.5)
+    assert set(counts) == {3}
+    # 2. Then it follows.
+    took = follows(at_3, 4, ANEW_SECONDS)
+    say(f"a deployment of {time.monotonic() - began - took:.0f} s; followed {took:.1f} s later")
+    assert NOT_THERE not in str(at_3.ask(lambda client: client.job.get_job("webhook")))
+
+
 def test_more_than_fits_locks_nothing(sized: Cluster, fits: int, stub: Stub, say: Say) -> None:
     """The autoscaler goes by what runs, so a wish stays until something else is wanted.
 
     The rules never ask for so many.
     """
-    stub.values = [str(fits + 1)]
+    stub.say(str(fits + 1))
     wait_for(lambda: sized.count() > fits, "the wish", FOLLOWS_SECONDS, 0.5)
     began = time.monotonic()
-    stub.values = [str(fits - 1)]
+    stub.say(str(fits - 1))
     wait_for(lambda: sized.count() < fits, "the end", GIVEN_UP_SECONDS, 0.5)
     say(f"{fits + 1} wanted where {fits} fit: fewer {time.monotonic() - began:.0f} s later")
     follows(sized, fits - 1)
-    stub.values = [str(fits)]
+    stub.say(str(fits))
     follows(sized, fits)
-    stub.values = ["3"]
+    stub.say("3")

@@ -5,7 +5,6 @@ With --screenshots they are written to docs/images.
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,11 +14,9 @@ from cluster.layout import CONSUL_PORT, NODES, NOMAD_PORT, ROUTES_PORT
 from harness.cluster import DOORS, Cluster
 from harness.generator import Generator
 from tests.support.browser import WAIT_MS
-from tools.root import ROOT
 
 expect.set_options(timeout=4 * WAIT_MS)  # these pages are large, and three nodes run beside them
 
-PICTURES = ROOT / "docs" / "images"
 NODE = NODES[0]
 
 Shoot = Callable[[str], None]
@@ -44,20 +41,6 @@ def traffic(
         generator.acknowledge(1000)
         yield generator
         generator.finish(interrupt=True)
-
-
-@pytest.fixture
-def shoot(request: pytest.FixtureRequest, page: Page, tmp_path: Path) -> Shoot:
-    """Takes a picture of the page: for the documents with --screenshots."""
-    kept = request.config.getoption("--screenshots")
-
-    def take(name: str) -> None:
-        target = (PICTURES if kept else tmp_path) / f"{name}.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=target)
-        assert target.stat().st_size > 0
-
-    return take
 
 
 @pytest.mark.usefixtures("traffic")

@@ -1,25 +1,40 @@
-"""Prometheus' console page in a real browser, on a real Prometheus that looks at a receiver."""
+"""Prometheus' console page in a real browser: of a receiver, and of a cluster under load.
+
+The picture in the documents is the cluster's:
+scripts/test tests/cluster/test_graphs.py --long --screenshots
+"""
 
 import json
 import re
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from artifacts.binaries import provide_binary
+from cluster.layout import PROMETHEUS_PORT
+from harness.cluster import DOORS, Cluster
 from harness.generator import Generator
 from harness.http import request
 from harness.waiting import wait_for
+from tests.cluster.sizing import (
+    DOWN_SECONDS,
+    PROMETHEUS_PROCESS,
+    await_evaluations,
+    place_of,
+)
 from tests.support.browser import WAIT_MS, Witness
 from tests.support.checked_receiver import Receiver
 from tools.root import ROOT
 
 FOLDER = ROOT / "prometheus"
 START_SECONDS = 60.0
+STEPS = "0:15,60:60,150:105,270:15"
+"""Events/s from a second of the load on: for 2 allocations, 4, as many as fit, and 2 again."""
+LOAD_SECONDS = 480
 TITLES = ["Events", "Allocations", "Not stored", "Time to answer", "Events held", "Lag of the"]
 
 
@@ -86,3 +101,28 @@ def test_it_draws_six_graphs(
     page.route("**/api/**", lambda route: route.abort())
     expect(page.get_by_role("status")).to_contain_text("does not answer", timeout=WAIT_MS)
     expect(page.locator("polyline").first).to_be_attached()
+
+
+@pytest.mark.usefixtures("at_length", "quick")
+def test_a_cluster_whose_count_follows_its_load(
+    sized: Cluster, page: Page, witness: Witness, tmp_path: Path, shoot: Callable[[str], None]
+) -> None:
+    """By rules that look back for 1 minute, so that some minutes have all of it."""
+    await_evaluations()
+    seconds = ["--seconds", str(LOAD_SECONDS)]
+    with Generator(DOORS, tmp_path / "ledger", "--step", STEPS, *seconds) as load:
+        wait_for(lambda: len(sized.passing()) >= 4, "4 allocations", LOAD_SECONDS, 1)
+        high = len(sized.passing())
+        wait_for(lambda: load.process.poll() is not None, "the end", LOAD_SECONDS, 1)
+        load.finish()
+    wait_for(lambda: sized.count() < high, "fewer", DOWN_SECONDS, 1)
+    node, _ = place_of(PROMETHEUS_PROCESS)
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page.goto(f"{node.url(PROMETHEUS_PORT)}/consoles/webhook.html")
+    allocations = page.locator("section", has_text=re.compile("^Allocations"))
+    for name in ("wanted", "running", "room for"):
+        expect(allocations.locator(".key", has_text=re.compile(f"^{name} \\d"))).to_be_visible()
+    for section in page.locator("section").all():
+        expect(section.locator("svg")).to_be_visible(timeout=2 * WAIT_MS)
+    shoot("graphs")
+    assert witness.complaints == []

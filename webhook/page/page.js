@@ -99,7 +99,10 @@ function newBar() {
   return item;
 }
 
-function showAllocations(allocations) {
+function showAllocations(allocations, wanted) {
+  byId("wanted").hidden = wanted === null;
+  byId("wanted").textContent =
+    wanted === null ? "" : `${whole.format(wanted)} wanted, ${whole.format(allocations.length)} running`;
   table.tBodies[0].replaceChildren(...allocations.map(newRow));
   table.hidden = allocations.length === 0;
   fitTable();
@@ -287,11 +290,11 @@ let listedAt = -Infinity;
 /** Beside the figures, which don't wait for it; where it fails the next one decides. */
 async function askAllocations() {
   const number = ++listed;
-  const { allocations } = await fetchAnswer("allocations").catch(() => ({ allocations: null }));
+  const { allocations, wanted } = await fetchAnswer("allocations").catch(() => ({ allocations: null }));
   if (number < listed) return;
   if (allocations) listedAt = performance.now();
   else if (performance.now() - listedAt < KEPT_MS) return;
-  showAllocations(allocations ?? []);
+  showAllocations(allocations ?? [], wanted ?? null);
 }
 
 /** Doubles from half a second to five; the random part keeps many screens from returning at once. */

@@ -17,10 +17,12 @@ def test_there_are_alerts() -> None:
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_each_has_a_line_in_the_runbook_and_a_test(alert: str) -> None:
+def test_each_has_a_line_in_the_runbook_and_tests(alert: str) -> None:
     assert f"\n| `{alert}` | " in (ROOT / "docs" / "runbook.md").read_text()
     tests = "".join(file.read_text() for file in (ROOT / "prometheus" / "tests").glob("*.yml"))
     assert re.search(rf"alertname: {alert}\n +exp_alerts:\n", tests), "none where it fires"
+    faults = (ROOT / "tests" / "cluster" / "test_alerts.py").read_text()
+    assert f'"{alert}"' in faults, "none on a cluster"
     assert alert == "AlertsWork" or f"alertname: {alert}, exp_alerts: []" in tests
 
 

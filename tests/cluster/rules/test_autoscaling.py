@@ -2,12 +2,10 @@
 
 import json
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -15,16 +13,9 @@ import pytest
 from cluster.autoscaling.answers import NoCountError, count_of
 from cluster.autoscaling.gate import QUERY, Gate, serving
 from cluster.autoscaling.view import SILENT_SECONDS, Autoscaler
+from tests.support.answering import Answer, answering, running, vector
 
-Answer = tuple[int, bytes]
 POLICY = b"# TYPE nomad_autoscaler_policy_total_num gauge\nnomad_autoscaler_policy_total_num %d\n"
-
-
-def vector(*values: str) -> bytes:
-    """An answer of Prometheus' with a stream for each value."""
-    result = [{"metric": {"n": str(n)}, "value": [1.5, one]} for n, one in enumerate(values)]
-    data = {"resultType": "vector", "result": result}
-    return json.dumps({"status": "success", "data": data}).encode()
 
 
 NO_COUNTS = {
@@ -51,40 +42,6 @@ def test_one_number_is_a_count() -> None:
     assert count_of(vector("4")) == 4
     scalar = {"data": {"resultType": "scalar", "result": [1.5, "6"]}}
     assert count_of(json.dumps(scalar).encode()) == 6
-
-
-@contextmanager
-def answering(answer: Callable[[str], Answer]) -> Iterator[tuple[str, int]]:
-    """The address of a server that answers a path so."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, body = answer(self.path)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_POST = do_GET  # noqa: N815 - as http.server calls it
-
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-            """Not on the tests' output."""
-
-    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
-        yield ("127.0.0.1", server.server_port)
-
-
-@contextmanager
-def running(server: ThreadingHTTPServer) -> Iterator[ThreadingHTTPServer]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def entries(*addresses: tuple[str, int]) -> bytes:

@@ -239,7 +239,7 @@ def test_receivers_ask_each_other_over_tls(
     async def rate(own: Files) -> float | None:
         certificate = Certificate(own.chain, own.key)
         allocations = Allocations(catalog, lambda: itself, lambda: certificate.peers)
-        (row,) = await allocations.read() or []
+        (row,) = (await allocations.read()).allocations or []
         await allocations.close()
         return row.events_per_second
 

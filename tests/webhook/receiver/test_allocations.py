@@ -12,7 +12,9 @@ import pytest
 
 from harness.consul import NODE, Consul
 from harness.waiting import wait_for
+from tests.support.answering import vector
 from tests.support.checked_receiver import Receiver
+from tests.support.gates import GATE, gate_in
 
 pytestmark = pytest.mark.consul
 
@@ -128,7 +130,9 @@ def test_without_consul_everything_else_works(three: list[Receiver], consul: Con
 
     # 1. Consul dies: no list, and nothing else is missing.
     consul.stop()
-    wait_for(lambda: asked.get("/allocations").json == {"allocations": None}, "no list")
+    wait_for(
+        lambda: asked.get("/allocations").json == {"allocations": None, "wanted": None}, "no list"
+    )
     asked.post_many(7)
     assert asked.count() == 7
     assert asked.get("/events/minutes").json["count"] == 7
@@ -146,8 +150,37 @@ def test_without_consul_everything_else_works(three: list[Receiver], consul: Con
     assert asked.log.count("Consul says again") == 1
 
 
+def test_tells_how_many_are_wanted_while_somebody_says(tmp_path: Path, consul: Consul) -> None:
+    with Receiver(tmp_path / "a.db", consul=consul.url, autoscaler=GATE, allocation="a") as asked:
+        consul.register("webhook-a", asked.port)
+
+        def tells(wanted: int | None) -> bool:
+            return bool(asked.get("/allocations").json["wanted"] == wanted)
+
+        # 1. There is no autoscaler.
+        wait_for_ids(asked, "a")
+        assert tells(None)
+
+        # 2. There is one, which has not asked yet; then it has.
+        with gate_in(consul) as gate:
+            wait_for_ids(asked, "a")
+            assert tells(None)
+            gate.evaluate(vector("4"))
+            wait_for(lambda: tells(4), "the number")
+
+            # 3. It holds the count.
+            gate.evaluate(vector("+Inf"))
+            wait_for(lambda: tells(None), "no number")
+            gate.evaluate(vector("5"))
+            wait_for(lambda: tells(5), "a number again")
+
+        # 4. It is gone, and Consul does not know yet.
+        wait_for(lambda: tells(None), "nobody to say")
+        wait_for_ids(asked, "a")
+
+
 def test_who_has_no_consul_lists_nobody(receiver: Receiver) -> None:
-    assert receiver.get("/allocations").json == {"allocations": None}
+    assert receiver.get("/allocations").json == {"allocations": None, "wanted": None}
     receiver.post_many(10)
     wait_for(lambda: receiver.get("/allocation").json["events_per_second"], "a rate")
     itself = receiver.get("/allocation").json
@@ -165,4 +198,7 @@ def test_shows_the_token(tmp_path: Path) -> None:
     ):
         consul.register("webhook-a", trusted.port)
         wait_for_ids(trusted, "a")
-        wait_for(lambda: stranger.get("/allocations").json == {"allocations": []}, "nothing told")
+        wait_for(
+            lambda: stranger.get("/allocations").json == {"allocations": [], "wanted": None},
+            "nothing told",
+        )
