@@ -27,7 +27,7 @@ def rotate_certificates() -> None:
 
     A node that is down has them when it starts. Raises ClusterError.
     """
-    _secrets()
+    Secrets.needed()
     for agent, name in AGENTS.items():
         say(f"another certificate for {agent}")
         renew(name, KEPT / "ca" / agent, KEPT / "node" / agent)
@@ -39,7 +39,7 @@ def rotate_gossip() -> None:
 
     One that came back would know only the old keys.
     """
-    before = _secrets()
+    before = Secrets.needed()
     if down := [node.name for node in NODES if not namespaces.running(node.name)]:
         raise ClusterError(f"{down[0]} does not run: scripts/cluster start {down[0]}")
     new = replace(before, consul_gossip=new_key(), nomad_gossip=new_key())
@@ -56,19 +56,12 @@ def rotate_tokens() -> None:
     Nomad keeps its own for Consul: a service goes on with the token that registered it, so that
     the end of that one would be the end of its health checks.
     """
-    new = other_tokens(_secrets())
+    new = other_tokens(Secrets.needed())
     say("other tokens for operators, managers and Consul's agents")
     write(new, KEPT / "node")
     _reload("consul")
     end_other_tokens(new)
     say('shells that have the old ones: eval "$(scripts/cluster env)"')
-
-
-def _secrets() -> Secrets:
-    found = Secrets.read()
-    if found is None:
-        raise ClusterError("the cluster is open: it has no keys; scripts/cluster up --closed")
-    return found
 
 
 def _reload(agent: str) -> None:

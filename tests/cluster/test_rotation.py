@@ -15,7 +15,8 @@ from cluster.access.secrets import GIVEN, Secrets
 from cluster.health import consul_at
 from cluster.layout import CONSUL_PORT, NODES, NOMAD_PORT, Node
 from cluster.nodes.namespaces import inside
-from harness.cluster import Cluster
+from cluster.ring.schema import UnansweredError, session_at
+from harness.cluster import COMMAND, Cluster
 from harness.verification import Bounds
 from harness.waiting import wait_for
 from tests.cluster.load import load
@@ -117,6 +118,71 @@ def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Pat
         running.acknowledge(300)
     assert running.failed == 0, running.verdict
     cluster.await_well()
+
+
+def test_passwords_change_under_load(cluster: Cluster, tmp_path: Path) -> None:
+    """
+    1. Other passwords: nobody is connected by the former ones, which are refused.
+    2. Again, cut off in the middle: what that left is told, and the next time completes it.
+    Result: no event failed, nothing is lost, every count is exact.
+    """
+    with load(cluster, tmp_path / "ledger", Bounds(3000, 0)) as running:
+        # 1.
+        first = Secrets.needed()
+        cluster.command("rotate", "passwords")
+        second = Secrets.needed()
+        assert second.webhook_login[0] != first.webhook_login[0]
+        running.acknowledge(300)
+        for node in NODES:
+            assert lets_in_only(node, second, first)
+        # 2.
+        cut = cluster_command("rotate", "passwords")
+        wait_for(lambda: Secrets.needed() != second, "the new secrets", 120, 0.01)
+        cut.kill()
+        cut.wait()
+        running.acknowledge(300)
+        assert "of a rotation that was cut off" in cluster.command("status", code=None).stdout
+        cluster.command("rotate", "passwords")
+        assert "of a rotation" not in cluster.command("status", code=None).stdout
+        last = Secrets.needed()
+        assert last.webhook_login[0] == second.webhook_login[0]
+        running.acknowledge(300)
+        for node in NODES:
+            assert lets_in_only(node, last, second)
+    assert running.failed == 0, running.verdict
+    cluster.await_well()
+
+
+@pytest.mark.usefixtures("at_length")
+def test_passwords_change_while_a_node_is_down(cluster: Cluster) -> None:
+    """It comes back, and lets in the new ones alone."""
+    before = Secrets.needed()
+    cluster.kill(NODES[2])
+    cluster.command("rotate", "passwords")
+    cluster.restore()
+    assert lets_in_only(NODES[2], Secrets.needed(), before)
+    cluster.await_well()
+
+
+def cluster_command(*arguments: str) -> subprocess.Popen[bytes]:
+    """The command that users type, in a process of its own that can be ended."""
+    return subprocess.Popen([str(COMMAND), *arguments], stdout=subprocess.DEVNULL)
+
+
+def lets_in_only(node: Node, secrets: Secrets, before: Secrets) -> bool:
+    """Whether the node's Cassandra knows the passwords of `secrets`, and nobody by `before`'s."""
+    manager = secrets.manager_login
+    assert manager is not None
+    with session_at([node.address], manager) as session:
+        host = session.cluster.metadata.get_host(node.address)
+        clients = session.execute("SELECT username FROM system_views.clients", host=host)
+        users = {client.username for client in clients}
+    former = {before.webhook_login, before.manager_login} - {None}
+    for login in former:
+        assert login is not None
+        with pytest.raises(UnansweredError, match="credentials"), session_at([node.address], login):
+            pass
+    return users.isdisjoint({"webhook", "webhook2"} - {secrets.webhook_login[0]})
 
 
 @pytest.mark.usefixtures("at_length")
