@@ -57,8 +57,8 @@ class Facts:
     """What the autoscaler says, if one runs."""
     days_left: float = inf
     """Until the first certificate of an agent ends; `scripts/cluster status` looks."""
-    left: list[str] = field(default_factory=list)
-    """Roles of Cassandra's that `rotate passwords` has left; `scripts/cluster status` looks."""
+    left: dict[str, str] = field(default_factory=dict)
+    """By what a rotation has left: its word for `rotate`. `scripts/cluster status` looks."""
     drained: dict[str, str] = field(default_factory=dict)
     """The nodes that take no allocations, and why."""
 
@@ -113,8 +113,8 @@ def _ending(facts: Facts) -> Iterator[str]:
 
 
 def _left(facts: Facts) -> Iterator[str]:
-    if facts.left:
-        yield f"{', '.join(facts.left)} {LEFT}: scripts/cluster rotate passwords"
+    for what, word in facts.left.items():
+        yield f"{what} {LEFT}: scripts/cluster rotate {word}"
 
 
 def _down(running: Iterable[str]) -> Iterator[str]:

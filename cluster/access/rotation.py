@@ -14,6 +14,7 @@ from consul.callback import CB
 
 from cluster.access.certificates import renew
 from cluster.access.grants import end_other_tokens, other_tokens
+from cluster.access.registrations import rotate_registrations
 from cluster.access.secrets import KEPT, Secrets, new_key
 from cluster.access.settings import AGENTS, write
 from cluster.health import ask, ask_nomad, consul_at
@@ -53,14 +54,14 @@ def rotate_gossip() -> None:
 def rotate_tokens() -> None:
     """Give everybody other tokens, and end the old ones. Raises ClusterError.
 
-    Nomad keeps its own for Consul: a service goes on with the token that registered it, so that
-    the end of that one would be the end of its health checks.
+    While a node is down, all but Nomad's own for Consul (`registrations`).
     """
     new = other_tokens(Secrets.needed())
     say("other tokens for operators, managers and Consul's agents")
     write(new, KEPT / "node")
     _reload("consul")
     end_other_tokens(new)
+    rotate_registrations()
     say('shells that have the old ones: eval "$(scripts/cluster env)"')
 
 

@@ -1,7 +1,12 @@
 """Other keys and certificates while events come in: none fails, and nothing is lost."""
 
+import json
+import os
 import re
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -70,9 +75,11 @@ def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Pat
     """
     1. Other certificates: each agent shows its new one.
     2. Other keys for gossip: all know them, and no other.
-    3. Other tokens: no agent takes the old ones, and each takes the new.
+    3. Other tokens: no agent takes the old ones, and each takes the new. Nothing is registered by
+       an old one.
     4. An agent starts again, and finds the others.
-    Result: no event failed, every count is exact.
+    Result: no event failed, every count is exact. Consul hears of an allocation that hangs, which
+    was there before.
     """
     secrets = Secrets.read()
     assert secrets is not None
@@ -105,7 +112,17 @@ def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Pat
         running.acknowledge(300)
         # 3.
         old = tokens()
+        registered = set(registering_tokens())
+        assert registered == {secrets.consul_nomad}
+        there = addresses(cluster)
         cluster.command("rotate", "tokens")
+        assert set(registering_tokens()) == {Secrets.needed().consul_nomad}
+        assert addresses(cluster) == there
+        for token in registered:
+            for node in NODES:
+                ended = partial(refuses, node, "CONSUL_HTTP_TOKEN", token)
+                wait_for(ended, "an end of the token that Nomad had", 40, 0.5)
+        assert "of a rotation" not in cluster.command("status", code=None).stdout
         for node in NODES:
             for variable, token in old.items():
                 wait_for(partial(refuses, node, variable, token), f"an end of {variable}", 40, 0.5)
@@ -118,6 +135,42 @@ def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Pat
         running.acknowledge(300)
     assert running.failed == 0, running.verdict
     cluster.await_well()
+    with hung(cluster) as address:
+        assert address in there
+        wait_for(lambda: address not in addresses(cluster), "Consul's word that it hangs", 30, 0.5)
+    wait_for(lambda: address in addresses(cluster), "Consul's word that it is well", 30, 0.5)
+    cluster.await_well()
+
+
+def registering_tokens() -> Iterator[str]:
+    """By which tokens Consul's agents keep the services and the checks that Nomad registered."""
+    for node in NODES:
+        for kind in ("services", "checks"):
+            for file in (node.directory / "lib" / "consul" / kind).iterdir():
+                if "_nomad-" in (text := file.read_text()):
+                    yield json.loads(text)["Token"]
+
+
+def addresses(cluster: Cluster) -> set[str]:
+    """Where allocations of the webhook are that pass."""
+    return {one.address for one in cluster.passing()}
+
+
+@contextmanager
+def hung(cluster: Cluster) -> Iterator[str]:
+    """An allocation of the webhook, by its address, that hangs meanwhile."""
+    pid = next(
+        pid
+        for processes in cluster.pids().values()
+        for pid, line in processes.items()
+        if "-m webhook" in line
+    )
+    told = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield next(line for line in told if line.startswith("WEBHOOK_ADDRESS=")).partition("=")[2]
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_passwords_change_under_load(cluster: Cluster, tmp_path: Path) -> None:
@@ -183,6 +236,23 @@ def lets_in_only(node: Node, secrets: Secrets, before: Secrets) -> bool:
         with pytest.raises(UnansweredError, match="credentials"), session_at([node.address], login):
             pass
     return users.isdisjoint({"webhook", "webhook2"} - {secrets.webhook_login[0]})
+
+
+@pytest.mark.usefixtures("at_length")
+def test_tokens_while_a_node_is_down_are_completed_when_it_is_back(cluster: Cluster) -> None:
+    """All but the one by which the node itself will have registered its services."""
+    before, old = Secrets.needed(), tokens()
+    cluster.kill(NODES[2])
+    refused = cluster.command("rotate", "tokens", code=1)
+    assert re.search("node-3 does not run, .*scripts/cluster start node-3", refused.stderr)
+    after = Secrets.needed()
+    assert after.consul_nomad == before.consul_nomad
+    for variable, token in old.items():
+        wait_for(partial(refuses, NODES[0], variable, token), f"an end of {variable}", 40, 0.5)
+    cluster.restore()
+    cluster.command("rotate", "tokens")
+    assert set(registering_tokens()) == {Secrets.needed().consul_nomad}
+    cluster.await_well()
 
 
 @pytest.mark.usefixtures("at_length")

@@ -189,9 +189,9 @@ def test_certificates_that_end_soon_are_told_and_no_fault() -> None:
     assert urgent([told]) == []
 
 
-def test_a_role_that_is_left_is_told_and_no_fault() -> None:
+def test_what_a_rotation_has_left_is_told_and_no_fault() -> None:
     health, facts = well()
-    told = found(health, replace(facts, left=["Cassandra has the role webhook"]))
+    told = found(health, replace(facts, left={"Cassandra has the role webhook": "passwords"}))
     assert told == (
         "Cassandra has the role webhook of a rotation that was cut off: "
         "scripts/cluster rotate passwords"
