@@ -92,9 +92,19 @@ def main() -> int:
     restart.add_argument("part", choices=[part.name for part in SHOWN])
     replace = verbs.add_parser("replace", help="bring back a node that lost its disk")
     replace.add_argument("node", help="such as node-1")
-    rotate = verbs.add_parser("rotate", help="give a closed cluster that runs other secrets")
+    rotate = verbs.add_parser(
+        "rotate",
+        help="give a closed cluster that runs other secrets",
+        description="Give a closed cluster that runs other secrets of one kind. Events may come in "
+        "meanwhile. Cut off, it is completed when you type it again.",
+    )
     rotate.add_argument(
-        "what", choices=["certificates", "gossip", "tokens"], help="of Consul and Nomad"
+        "what",
+        choices=["certificates", "gossip", "passwords", "tokens"],
+        help="certificates: each agent's own, with its key. gossip: the keys by which Consul's and "
+        "Nomad's agents know each other; all nodes must run. passwords: the receivers' and the "
+        "manager's to Cassandra. tokens: those of operators, managers and agents for Consul and "
+        "Nomad",
     )
     verbs.add_parser("spread", help="move allocations of the webhook until they are spread evenly")
     verbs.add_parser(
@@ -115,14 +125,17 @@ def main() -> int:
     except (ClusterError, NamespaceError) as error:
         fail(str(error))
     except KeyboardInterrupt:
-        say("stopped; scripts/cluster up resumes, scripts/cluster down ends what runs")
+        if arguments.verb == "rotate":
+            say(f"stopped; scripts/cluster rotate {arguments.what} completes it")
+        else:
+            say("stopped; scripts/cluster up resumes, scripts/cluster down ends what runs")
         return 130
 
 
 def act(arguments: argparse.Namespace) -> int:
     """Do what was asked; the exit code."""
     from cluster import jobs, operations, scaling, spreading, up
-    from cluster.access import rotation
+    from cluster.access import passwords, rotation
     from cluster.access.grants import tokens
     from cluster.layout import ClusterError, named
     from cluster.nodes import namespaces
@@ -156,6 +169,7 @@ def act(arguments: argparse.Namespace) -> int:
     rotate = {
         "certificates": rotation.rotate_certificates,
         "gossip": rotation.rotate_gossip,
+        "passwords": passwords.rotate_passwords,
         "tokens": rotation.rotate_tokens,
     }
     acts: dict[str, Callable[[], int | None]] = {

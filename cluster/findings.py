@@ -24,6 +24,7 @@ JOBS = (*(part.name for part in NEEDED), WEBHOOK)
 UNSIZED = "the count stays as it is"
 SOON_DAYS = 30
 ENDING = "the agents' certificates end"
+LEFT = "of a rotation that was cut off"
 UNEVEN = "scripts/cluster spread"
 
 
@@ -56,6 +57,8 @@ class Facts:
     """What the autoscaler says, if one runs."""
     days_left: float = inf
     """Until the first certificate of an agent ends; `scripts/cluster status` looks."""
+    left: dict[str, str] = field(default_factory=dict)
+    """By what a rotation has left: its word for `rotate`. `scripts/cluster status` looks."""
     drained: dict[str, str] = field(default_factory=dict)
     """The nodes that take no allocations, and why."""
 
@@ -94,17 +97,24 @@ def findings(health: Health, facts: Facts, running: Iterable[str]) -> list[str]:
         *_not_scaled(facts),
         *_uneven(facts),
         *_ending(facts),
+        *_left(facts),
     ]
 
 
 def urgent(found: Iterable[str]) -> list[str]:
     """The findings that are faults: neither matters of taste, nor such that all goes on."""
-    return [line for line in found if not any(words in line for words in (UNEVEN, UNSIZED, ENDING))]
+    notes = (UNEVEN, UNSIZED, ENDING, LEFT)
+    return [line for line in found if not any(words in line for words in notes)]
 
 
 def _ending(facts: Facts) -> Iterator[str]:
     if facts.days_left < SOON_DAYS:
         yield f"{ENDING} in {facts.days_left:.0f} days: scripts/cluster rotate certificates"
+
+
+def _left(facts: Facts) -> Iterator[str]:
+    for what, word in facts.left.items():
+        yield f"{what} {LEFT}: scripts/cluster rotate {word}"
 
 
 def _down(running: Iterable[str]) -> Iterator[str]:

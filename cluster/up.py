@@ -11,7 +11,8 @@ from urllib.request import urlopen
 from cluster import jobs
 from cluster.access import settings
 from cluster.access.certificates import days_left
-from cluster.access.grants import grant
+from cluster.access.grants import grant, tokens_left
+from cluster.access.passwords import roles_left
 from cluster.access.secrets import GIVEN, KEPT, Secrets
 from cluster.display import Display, lines
 from cluster.findings import Facts, findings, gather, urgent
@@ -178,6 +179,9 @@ def show_status() -> int:
     certified = [name for name in settings.AGENTS if (GIVEN / name / "agent.pem").exists()]
     if certified:
         facts.days_left = min(days_left(GIVEN / name, time.time()) for name in certified)
+    if secrets := Secrets.read():
+        facts.left = dict.fromkeys(tokens_left(secrets), "tokens")
+        facts.left |= {f"Cassandra has the role {name}": "passwords" for name in roles_left()}
     if facts.room is not None:
         print(sizing(facts))
     wrong = findings(health, facts, running_now)

@@ -5,7 +5,7 @@ Each step finds out what is there already, so that it can be cut off anywhere an
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -26,7 +26,7 @@ CONSULS_ANONYMOUS = "00000000-0000-0000-0000-000000000002"
 """https://developer.hashicorp.com/consul/docs/secure/acl/token"""
 CONSULS_MANAGEMENT = "00000000-0000-0000-0000-000000000001"
 """Its policy: https://developer.hashicorp.com/consul/docs/secure/acl/policy"""
-AGENT, OPERATOR, MANAGER = "agent", "operator", "manager"
+AGENT, NOMAD, OPERATOR, MANAGER = "agent", "nomad", "operator", "manager"
 FIRST_MANAGERS = ("Initial Management Token", "Bootstrap Token")
 """What Consul and Nomad call the managers that they began with."""
 KNOWN_SECONDS = 10.0
@@ -53,7 +53,7 @@ def grant_consul(secrets: Secrets) -> bool:
     """Whether Consul has all rules and tokens now; not while it has no leader."""
     tokens = {
         AGENT: secrets.consul_agent,
-        "nomad": secrets.consul_nomad,
+        NOMAD: secrets.consul_nomad,
         OPERATOR: secrets.consul_operator,
     }
 
@@ -129,35 +129,92 @@ def other_tokens(before: Secrets) -> Secrets:
     return new
 
 
+def other_token_for_nomad(before: Secrets) -> Secrets:
+    """Make a token for Nomad in Consul; that of `before` holds as well. Raises ClusterError."""
+    new = replace(before, consul_nomad=new_token())
+    if not grant_consul(new):
+        raise ClusterError("Consul has no leader; do it again")
+    return new
+
+
 def end_other_tokens(secrets: Secrets) -> None:
     """End the cluster's own tokens that are not among `secrets`. Raises ClusterError.
 
-    The operator's of Nomad goes, too: `operator_token` makes the next one.
+    Not Nomad's own for Consul: `end_others_for_nomad`. The operator's of Nomad goes, too:
+    `operator_token` makes the next one.
     """
-    names = {AGENT, OPERATOR, MANAGER, *FIRST_MANAGERS}
-
-    def consuls(node: Any) -> bool:
-        kept = {secrets.consul_manager, secrets.consul_agent, secrets.consul_operator}
-        path = "/v1/acl/token"
-        with consul_at(node) as client:
-            headers = client.prepare_headers(secrets.consul_manager)
-            for token in client.http.get(CB.json(), f"{path}s", headers=headers):
-                if token["Description"] in names and token["SecretID"] not in kept:
-                    client.http.delete(
-                        CB.boolean(), f"{path}/{token['AccessorID']}", headers=headers
-                    )
-        return True
 
     def nomads(client: Any) -> bool:
-        ours = client.acl.get_self_token()["AccessorID"]
-        for token in client.acl.get_tokens():
-            if token["Name"] in names and token["AccessorID"] != ours:
-                client.acl.delete_token(token["AccessorID"])
+        for token in _nomads_others(client, {OPERATOR, MANAGER, *FIRST_MANAGERS}):
+            client.acl.delete_token(token["AccessorID"])
         return True
 
     (GIVEN.parent / OPERATOR).unlink(missing_ok=True)
-    if not ask(consuls) or not ask_nomad(nomads):
+    names = {AGENT, OPERATOR, MANAGER, *FIRST_MANAGERS}
+    if not _end_consuls_others(secrets, names) or not ask_nomad(nomads):
         raise ClusterError("no agent that answers ends the old tokens; do it again")
+
+
+def end_others_for_nomad(secrets: Secrets) -> None:
+    """End Nomad's other tokens for Consul, by which nothing may be registered any more.
+
+    Raises ClusterError.
+    """
+    if not _end_consuls_others(secrets, {NOMAD}):
+        raise ClusterError("no Consul that answers ends the old token; do it again")
+
+
+def tokens_left(secrets: Secrets) -> list[str]:
+    """The cluster's own tokens that are not among `secrets`, in words; none if nobody answers.
+
+    A rotation that was cut off leaves them.
+    """
+    names = {AGENT, NOMAD, OPERATOR, MANAGER, *FIRST_MANAGERS}
+
+    def consuls(node: Any) -> list[str]:
+        with consul_at(node) as client:
+            found = _consuls_others(client, secrets, names)
+        return [f"Consul has another token for {one['Description']}" for one in found]
+
+    def nomads(client: Any) -> list[str]:
+        found = _nomads_others(client, {MANAGER, *FIRST_MANAGERS})
+        return [f"Nomad has another token for {one['Name']}" for one in found]
+
+    return [*(ask(consuls) or []), *(ask_nomad(nomads) or [])]
+
+
+def _consuls_others(client: Any, secrets: Secrets, names: Collection[str]) -> list[Any]:
+    """Consul's tokens of these names that are not among `secrets`."""
+    ours = {
+        secrets.consul_manager,
+        secrets.consul_agent,
+        secrets.consul_nomad,
+        secrets.consul_operator,
+    }
+    headers = client.prepare_headers(secrets.consul_manager)
+    found = client.http.get(CB.json(), "/v1/acl/tokens", headers=headers)
+    return [one for one in found if one["Description"] in names and one["SecretID"] not in ours]
+
+
+def _end_consuls_others(secrets: Secrets, names: Collection[str]) -> bool:
+    """End these; False if no Consul answers."""
+
+    def at(node: Any) -> bool:
+        with consul_at(node) as client:
+            headers = client.prepare_headers(secrets.consul_manager)
+            for one in _consuls_others(client, secrets, names):
+                path = f"/v1/acl/token/{one['AccessorID']}"
+                client.http.delete(CB.boolean(), path, headers=headers)
+        return True
+
+    return bool(ask(at))
+
+
+def _nomads_others(client: Any, names: Collection[str]) -> list[Any]:
+    """Nomad's tokens of these names but the client's own."""
+    ours = client.acl.get_self_token()["AccessorID"]
+    found = client.acl.get_tokens()
+    return [one for one in found if one["Name"] in names and one["AccessorID"] != ours]
 
 
 def _put(client: Any, secrets: Secrets, path: str, document: object) -> Any:

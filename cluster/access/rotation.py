@@ -14,6 +14,7 @@ from consul.callback import CB
 
 from cluster.access.certificates import renew
 from cluster.access.grants import end_other_tokens, other_tokens
+from cluster.access.registrations import rotate_registrations
 from cluster.access.secrets import KEPT, Secrets, new_key
 from cluster.access.settings import AGENTS, write
 from cluster.health import ask, ask_nomad, consul_at
@@ -27,7 +28,7 @@ def rotate_certificates() -> None:
 
     A node that is down has them when it starts. Raises ClusterError.
     """
-    _secrets()
+    Secrets.needed()
     for agent, name in AGENTS.items():
         say(f"another certificate for {agent}")
         renew(name, KEPT / "ca" / agent, KEPT / "node" / agent)
@@ -39,7 +40,7 @@ def rotate_gossip() -> None:
 
     One that came back would know only the old keys.
     """
-    before = _secrets()
+    before = Secrets.needed()
     if down := [node.name for node in NODES if not namespaces.running(node.name)]:
         raise ClusterError(f"{down[0]} does not run: scripts/cluster start {down[0]}")
     new = replace(before, consul_gossip=new_key(), nomad_gossip=new_key())
@@ -53,22 +54,15 @@ def rotate_gossip() -> None:
 def rotate_tokens() -> None:
     """Give everybody other tokens, and end the old ones. Raises ClusterError.
 
-    Nomad keeps its own for Consul: a service goes on with the token that registered it, so that
-    the end of that one would be the end of its health checks.
+    While a node is down, all but Nomad's own for Consul (`registrations`).
     """
-    new = other_tokens(_secrets())
+    new = other_tokens(Secrets.needed())
     say("other tokens for operators, managers and Consul's agents")
     write(new, KEPT / "node")
     _reload("consul")
     end_other_tokens(new)
+    rotate_registrations()
     say('shells that have the old ones: eval "$(scripts/cluster env)"')
-
-
-def _secrets() -> Secrets:
-    found = Secrets.read()
-    if found is None:
-        raise ClusterError("the cluster is open: it has no keys; scripts/cluster up --closed")
-    return found
 
 
 def _reload(agent: str) -> None:

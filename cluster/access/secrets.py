@@ -17,11 +17,11 @@ import base64
 import json
 import secrets
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from cluster.layout import ON_NODES, STATE
+from cluster.layout import ON_NODES, STATE, ClusterError
 from tools.root import ROOT
 
 ON_NODE = Path("/var/lib/teracompra/access")
@@ -33,7 +33,9 @@ FILE = "secrets.json"
 WEBHOOK_LOGIN = Path("login") / "webhook"
 """In `GIVEN`; every task of the webhook has it as /login/webhook."""
 MANAGER, WEBHOOK = "manager", "webhook"
-"""Cassandra's roles: for everything, and for reading and writing events."""
+"""Cassandra's roles: for everything, and for reading and writing events. As they are called first:
+others take turns with them (`Secrets.in_turn`)."""
+SECOND = "2"
 GOSSIP_BYTES = 32  # AES-256
 
 
@@ -58,6 +60,8 @@ class Secrets:
     cassandra_manager: str = ""
     """The password of that role; empty in the secrets of clusters from before there was one."""
     cassandra_webhook: str = ""
+    cassandra_manager_role: str = MANAGER
+    cassandra_webhook_role: str = WEBHOOK
 
     @classmethod
     def new(cls) -> Self:
@@ -85,15 +89,35 @@ class Secrets:
         except (FileNotFoundError, PermissionError):
             return None
 
+    @classmethod
+    def needed(cls) -> Self:
+        """Those of a cluster that is closed. Raises ClusterError if it is open."""
+        found = cls.read()
+        if found is None:
+            raise ClusterError("the cluster is open: it has no keys; scripts/cluster up --closed")
+        return found
+
     @property
     def manager_login(self) -> tuple[str, str] | None:
         """User and password of Cassandra's manager; None where Cassandra asks nobody."""
-        return (MANAGER, self.cassandra_manager) if self.cassandra_manager else None
+        if not self.cassandra_manager:
+            return None
+        return self.cassandra_manager_role, self.cassandra_manager
 
     @property
     def webhook_login(self) -> tuple[str, str]:
         """User and password of the receivers."""
-        return WEBHOOK, self.cassandra_webhook
+        return self.cassandra_webhook_role, self.cassandra_webhook
+
+    def in_turn(self) -> Self:
+        """The same, with the other two of Cassandra's roles, and new passwords of theirs."""
+        return replace(
+            self,
+            cassandra_manager=new_password(),
+            cassandra_webhook=new_password(),
+            cassandra_manager_role=other_role(self.cassandra_manager_role),
+            cassandra_webhook_role=other_role(self.cassandra_webhook_role),
+        )
 
     def write(self, folder: Path) -> None:
         """Keep them in `folder`, for its owner alone."""
@@ -122,6 +146,11 @@ def new_key() -> str:
 def new_password() -> str:
     """A random password, of letters, digits, `-` and `_`."""
     return secrets.token_urlsafe(GOSSIP_BYTES)
+
+
+def other_role(name: str) -> str:
+    """The name that takes turns with this one: `webhook` and `webhook2`."""
+    return name.removesuffix(SECOND) if name.endswith(SECOND) else f"{name}{SECOND}"
 
 
 def new_token() -> str:

@@ -10,7 +10,6 @@ from typing import Any
 from cluster.access.certificates import certify
 from cluster.access.secrets import (
     FILE,
-    MANAGER,
     ON_NODE,
     WEBHOOK_LOGIN,
     Secrets,
@@ -124,7 +123,8 @@ def _closed(folder: Path) -> Path:
 
 def cqlshrc(secrets: Secrets) -> str:
     """How cqlsh logs in as Cassandra's manager."""
-    return f"[plain_text_auth]\nusername = {MANAGER}\npassword = {secrets.cassandra_manager}\n"
+    user, password = secrets.cassandra_manager_role, secrets.cassandra_manager
+    return f"[plain_text_auth]\nusername = {user}\npassword = {password}\n"
 
 
 def consul(secrets: Secrets) -> Mapping[str, Any]:

@@ -1,7 +1,12 @@
 """Other keys and certificates while events come in: none fails, and nothing is lost."""
 
+import json
+import os
 import re
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -15,7 +20,8 @@ from cluster.access.secrets import GIVEN, Secrets
 from cluster.health import consul_at
 from cluster.layout import CONSUL_PORT, NODES, NOMAD_PORT, Node
 from cluster.nodes.namespaces import inside
-from harness.cluster import Cluster
+from cluster.ring.schema import UnansweredError, session_at
+from harness.cluster import COMMAND, Cluster
 from harness.verification import Bounds
 from harness.waiting import wait_for
 from tests.cluster.load import load
@@ -69,9 +75,11 @@ def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Pat
     """
     1. Other certificates: each agent shows its new one.
     2. Other keys for gossip: all know them, and no other.
-    3. Other tokens: no agent takes the old ones, and each takes the new.
+    3. Other tokens: no agent takes the old ones, and each takes the new. Nothing is registered by
+       an old one.
     4. An agent starts again, and finds the others.
-    Result: no event failed, every count is exact.
+    Result: no event failed, every count is exact. Consul hears of an allocation that hangs, which
+    was there before.
     """
     secrets = Secrets.read()
     assert secrets is not None
@@ -104,7 +112,17 @@ def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Pat
         running.acknowledge(300)
         # 3.
         old = tokens()
+        registered = set(registering_tokens())
+        assert registered == {secrets.consul_nomad}
+        there = addresses(cluster)
         cluster.command("rotate", "tokens")
+        assert set(registering_tokens()) == {Secrets.needed().consul_nomad}
+        assert addresses(cluster) == there
+        for token in registered:
+            for node in NODES:
+                ended = partial(refuses, node, "CONSUL_HTTP_TOKEN", token)
+                wait_for(ended, "an end of the token that Nomad had", 40, 0.5)
+        assert "of a rotation" not in cluster.command("status", code=None).stdout
         for node in NODES:
             for variable, token in old.items():
                 wait_for(partial(refuses, node, variable, token), f"an end of {variable}", 40, 0.5)
@@ -116,6 +134,124 @@ def test_certificates_and_keys_change_under_load(cluster: Cluster, tmp_path: Pat
             cluster.command("restart", NODES[0].name, part)
         running.acknowledge(300)
     assert running.failed == 0, running.verdict
+    cluster.await_well()
+    with hung(cluster) as address:
+        assert address in there
+        wait_for(lambda: address not in addresses(cluster), "Consul's word that it hangs", 30, 0.5)
+    wait_for(lambda: address in addresses(cluster), "Consul's word that it is well", 30, 0.5)
+    cluster.await_well()
+
+
+def registering_tokens() -> Iterator[str]:
+    """By which tokens Consul's agents keep the services and the checks that Nomad registered."""
+    for node in NODES:
+        for kind in ("services", "checks"):
+            for file in (node.directory / "lib" / "consul" / kind).iterdir():
+                if "_nomad-" in (text := file.read_text()):
+                    yield json.loads(text)["Token"]
+
+
+def addresses(cluster: Cluster) -> set[str]:
+    """Where allocations of the webhook are that pass."""
+    return {one.address for one in cluster.passing()}
+
+
+@contextmanager
+def hung(cluster: Cluster) -> Iterator[str]:
+    """An allocation of the webhook, by its address, that hangs meanwhile."""
+    pid = next(
+        pid
+        for processes in cluster.pids().values()
+        for pid, line in processes.items()
+        if "-m webhook" in line
+    )
+    told = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield next(line for line in told if line.startswith("WEBHOOK_ADDRESS=")).partition("=")[2]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_passwords_change_under_load(cluster: Cluster, tmp_path: Path) -> None:
+    """
+    1. Other passwords: nobody is connected by the former ones, which are refused.
+    2. Again, cut off in the middle: what that left is told, and the next time completes it.
+    Result: no event failed, nothing is lost, every count is exact.
+    """
+    with load(cluster, tmp_path / "ledger", Bounds(3000, 0)) as running:
+        # 1.
+        first = Secrets.needed()
+        cluster.command("rotate", "passwords")
+        second = Secrets.needed()
+        assert second.webhook_login[0] != first.webhook_login[0]
+        running.acknowledge(300)
+        for node in NODES:
+            assert lets_in_only(node, second, first)
+        # 2.
+        cut = cluster_command("rotate", "passwords")
+        wait_for(lambda: Secrets.needed() != second, "the new secrets", 120, 0.01)
+        cut.kill()
+        cut.wait()
+        running.acknowledge(300)
+        assert "of a rotation that was cut off" in cluster.command("status", code=None).stdout
+        cluster.command("rotate", "passwords")
+        assert "of a rotation" not in cluster.command("status", code=None).stdout
+        last = Secrets.needed()
+        assert last.webhook_login[0] == second.webhook_login[0]
+        running.acknowledge(300)
+        for node in NODES:
+            assert lets_in_only(node, last, second)
+    assert running.failed == 0, running.verdict
+    cluster.await_well()
+
+
+@pytest.mark.usefixtures("at_length")
+def test_passwords_change_while_a_node_is_down(cluster: Cluster) -> None:
+    """It comes back, and lets in the new ones alone."""
+    before = Secrets.needed()
+    cluster.kill(NODES[2])
+    cluster.command("rotate", "passwords")
+    cluster.restore()
+    assert lets_in_only(NODES[2], Secrets.needed(), before)
+    cluster.await_well()
+
+
+def cluster_command(*arguments: str) -> subprocess.Popen[bytes]:
+    """The command that users type, in a process of its own that can be ended."""
+    return subprocess.Popen([str(COMMAND), *arguments], stdout=subprocess.DEVNULL)
+
+
+def lets_in_only(node: Node, secrets: Secrets, before: Secrets) -> bool:
+    """Whether the node's Cassandra knows the passwords of `secrets`, and nobody by `before`'s."""
+    manager = secrets.manager_login
+    assert manager is not None
+    with session_at([node.address], manager) as session:
+        host = session.cluster.metadata.get_host(node.address)
+        clients = session.execute("SELECT username FROM system_views.clients", host=host)
+        users = {client.username for client in clients}
+    former = {before.webhook_login, before.manager_login} - {None}
+    for login in former:
+        assert login is not None
+        with pytest.raises(UnansweredError, match="credentials"), session_at([node.address], login):
+            pass
+    return users.isdisjoint({"webhook", "webhook2"} - {secrets.webhook_login[0]})
+
+
+@pytest.mark.usefixtures("at_length")
+def test_tokens_while_a_node_is_down_are_completed_when_it_is_back(cluster: Cluster) -> None:
+    """All but the one by which the node itself will have registered its services."""
+    before, old = Secrets.needed(), tokens()
+    cluster.kill(NODES[2])
+    refused = cluster.command("rotate", "tokens", code=1)
+    assert re.search("node-3 does not run, .*scripts/cluster start node-3", refused.stderr)
+    after = Secrets.needed()
+    assert after.consul_nomad == before.consul_nomad
+    for variable, token in old.items():
+        wait_for(partial(refuses, NODES[0], variable, token), f"an end of {variable}", 40, 0.5)
+    cluster.restore()
+    cluster.command("rotate", "tokens")
+    assert set(registering_tokens()) == {Secrets.needed().consul_nomad}
     cluster.await_well()
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from cluster.access.certificates import DAY_SECONDS, days_left, renew
 from cluster.access.secrets import Secrets
-from cluster.access.settings import AGENTS, choose, close
+from cluster.access.settings import AGENTS, choose, close, write
 from cluster.layout import ClusterError
 from tools.root import ROOT
 
@@ -170,3 +170,47 @@ def test_a_renewed_certificate_is_another_one_by_the_same_authority(folder: Path
     assert not list((folder / "ca").rglob("agent-key.pem"))
     assert 824 < days_left(agent, time.time()) <= 825
     assert days_left(agent, time.time() + 800 * DAY_SECONDS) < 30
+
+
+def test_roles_and_passwords_take_turns_and_the_rest_stays(folder: Path) -> None:
+    close(folder)
+    first = secrets(folder)
+    assert first is not None
+    second, third = first.in_turn(), first.in_turn().in_turn()
+    roles = [one.manager_login and one.manager_login[0] for one in (first, second, third)]
+    assert roles == ["manager", "manager2", "manager"]
+    users = [one.webhook_login[0] for one in (first, second, third)]
+    assert users == ["webhook", "webhook2", "webhook"]
+    passwords = [(one.cassandra_manager, one.cassandra_webhook) for one in (first, second, third)]
+    assert len({word for pair in passwords for word in pair}) == 6
+    assert replace(third, cassandra_manager=passwords[0][0], cassandra_webhook=passwords[0][1]) == (
+        first
+    )
+
+
+def test_receivers_and_cqlsh_are_told_the_role_whose_turn_it_is(folder: Path) -> None:
+    close(folder)
+    first = secrets(folder)
+    assert first is not None
+    second = first.in_turn()
+    write(second, folder / "node")
+    assert secrets(folder) == second
+    login = folder / "node" / "login" / "webhook"
+    assert login.read_text() == f"webhook2 {second.cassandra_webhook}\n"
+    assert login.stat().st_mode & 0o777 == 0o644
+    told = (folder / "node" / "cassandra" / "cqlshrc").read_text()
+    assert told == (
+        f"[plain_text_auth]\nusername = manager2\npassword = {second.cassandra_manager}\n"
+    )
+
+
+def test_secrets_of_before_roles_took_turns_are_read(folder: Path) -> None:
+    close(folder)
+    file = folder / "node" / "secrets.json"
+    names = ("cassandra_manager_role", "cassandra_webhook_role")
+    kept = {name: one for name, one in json.loads(file.read_text()).items() if name not in names}
+    file.write_text(json.dumps(kept))
+    found = secrets(folder)
+    assert found is not None
+    assert found.manager_login == ("manager", kept["cassandra_manager"])
+    assert found.webhook_login == ("webhook", kept["cassandra_webhook"])

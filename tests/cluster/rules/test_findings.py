@@ -187,3 +187,13 @@ def test_certificates_that_end_soon_are_told_and_no_fault() -> None:
     told = found(health, replace(facts, days_left=29))
     assert told == "the agents' certificates end in 29 days: scripts/cluster rotate certificates"
     assert urgent([told]) == []
+
+
+def test_what_a_rotation_has_left_is_told_and_no_fault() -> None:
+    health, facts = well()
+    told = found(health, replace(facts, left={"Cassandra has the role webhook": "passwords"}))
+    assert told == (
+        "Cassandra has the role webhook of a rotation that was cut off: "
+        "scripts/cluster rotate passwords"
+    )
+    assert urgent([told]) == []

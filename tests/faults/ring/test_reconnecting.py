@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.access.secrets import write_private
 from harness.ring import SHORT_LIVED, Node, Ring
 from harness.stores import new_store
 from harness.waiting import wait_for
@@ -83,6 +84,56 @@ def test_a_log_in_refused_while_reconnecting(locked: LockedRing, tmp_path: Path)
         assert "credentials" in reason, reason
         assert "credentials" in receiver.log, receiver.log
         assert PASSWORD not in receiver.log + reason
+
+
+def test_a_login_that_is_another_role_s_now(locked: LockedRing, tmp_path: Path) -> None:
+    """Connections stay whose they are; the receiver has others before the role goes.
+
+    1. The file names a role that is refused: all goes on as it was.
+    2. It names one that may do the same: nobody is connected as the former any more.
+    3. The former is dropped, which takes the rights of whoever still is.
+    Result: each event was taken and is counted.
+    """
+    login = tmp_path / "login"
+    write_private(login, f"app {PASSWORD}\n")
+    url = f"cassandra://{locked.hosts[0]}/locked?login={login}"
+    with Receiver(url) as receiver:
+        wait_for(receiver.ready, "ready", 30)
+        posted = 0
+
+        def is_used(role: str) -> bool:
+            nonlocal posted
+            receiver.post_many(10)
+            posted += 10
+            return role in users(locked)
+
+        # 1.
+        write_private(login, "other not-yet\n")
+        wait_for(lambda: "credentials" in receiver.log, "a refusal", 30)
+        assert is_used("app")
+        # 2.
+        locked.administer(
+            "CREATE ROLE IF NOT EXISTS other WITH PASSWORD = 'of-the-other' AND LOGIN = true",
+            "GRANT SELECT ON KEYSPACE locked TO other",
+            "GRANT MODIFY ON KEYSPACE locked TO other",
+        )
+        write_private(login, "other of-the-other\n")
+        wait_for(lambda: not is_used("app"), "nobody as the former role", BACK_SECONDS)
+        assert is_used("other")
+        # 3.
+        locked.administer("DROP ROLE IF EXISTS app")
+        until = time.monotonic() + 4  # a node forgets what a role may do in 2 s
+        wait_for(lambda: is_used("other") and time.monotonic() >= until, "four seconds without it")
+        assert receiver.count() == posted
+        assert not {PASSWORD, "of-the-other"} & set(receiver.log.split())
+
+
+def users(ring: LockedRing) -> set[str]:
+    """The roles as which anybody is connected."""
+    with ring.session() as session:
+        return {
+            row.username for row in session.execute("SELECT username FROM system_views.clients")
+        }
 
 
 @pytest.mark.usefixtures("at_length", "no_shared_ring")

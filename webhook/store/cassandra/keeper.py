@@ -5,6 +5,10 @@ recovers from a log-in that was refused once (by a node that can't read its role
 password was changed for a moment), a name that could not be looked up, or a change of all
 addresses. So if nodes stay without a connection although they could have one, the keeper makes
 another link from the settings. It replaces the existing link only if it reaches more nodes.
+
+Connections that are open belong to who logged in. So if the file with the login says another one,
+the keeper makes another link, too, and uses it if it reaches no fewer nodes: then whoever was told
+before is needed no more, and his role can go.
 """
 
 import asyncio
@@ -14,7 +18,8 @@ import time
 from collections.abc import Iterable, Sequence
 from math import inf
 
-from webhook.store.cassandra.link import REQUEST_SECONDS, Link
+from webhook.store.cassandra.link import REQUEST_SECONDS, Link, login_now
+from webhook.store.cassandra.login import Login
 from webhook.store.cassandra.ring import Ring
 from webhook.store.contract import StartError, StoreUnavailable
 
@@ -39,6 +44,7 @@ class Keeper:
         self._refresh_at = 0.0
         self._blind_since = inf
         self._told = ""
+        self._tried: Login | None = None
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -63,12 +69,22 @@ class Keeper:
         elif self._lost_since < inf:
             self._rest()
         gone = now - self._lost_since >= LOST_SECONDS
-        if now < self._attempt_at or not (gone or blind):
+        anew = await self._has_other_login(link)
+        if now < self._attempt_at or not (gone or blind or anew):
             return
-        if not blind and link.connected() and not await self._some_answer(lost):
+        if not (blind or anew) and link.connected() and not await self._some_answer(lost):
             self._attempt_at = now + LOST_SECONDS  # dead nodes are no reason to start again
             return
-        await self._renew(link, lost, blind)
+        await self._renew(link, lost, blind=blind, anew=anew)
+
+    async def _has_other_login(self, link: Link) -> bool:
+        """Whether the file says another login than the link's; one not tried yet is tried now."""
+        login = await asyncio.to_thread(login_now, self._ring.settings)
+        if login is None or login == link.login:
+            return False
+        if login != self._tried:
+            self._tried, self._attempt_at, self._pause = login, 0.0, ROUND_SECONDS
+        return True
 
     async def _is_blind(self, link: Link, now: float) -> bool:
         """Whether the driver has not heard for long of nodes that come and go."""
@@ -93,7 +109,7 @@ class Keeper:
         self._rest()
         log.info("connected to the ring")
 
-    async def _renew(self, link: Link, lost: Sequence[str], blind: bool) -> None:
+    async def _renew(self, link: Link, lost: Sequence[str], *, blind: bool, anew: bool) -> None:
         try:
             other = await asyncio.to_thread(self._ring.new_link, whole=True)
         except (StoreUnavailable, StartError) as error:
@@ -102,10 +118,11 @@ class Keeper:
             self._later(link)
             return
         before, after = len(link.connected()), len(other.connected())
-        if after > before or (blind and after == before):
+        if after > before or ((blind or anew) and after == before):
             self._ring.use(other)
             log.warning(
-                "connected to the ring again: to %d of its nodes (%s); the driver had kept %d",
+                "connected to the ring again%s: to %d of its nodes (%s); the driver had kept %d",
+                ", by another login" if anew else "",
                 after,
                 ", ".join(sorted(str(host.address) for host in other.connected())),
                 before,
@@ -116,8 +133,9 @@ class Keeper:
             await asyncio.sleep(REQUEST_SECONDS)
             await asyncio.to_thread(self._ring.close_former)
         else:
+            missing = lost or other.lost()
             await asyncio.to_thread(other.close)
-            if lost and self._tell(f"no connection with {', '.join(lost)}"):
+            if missing and self._tell(f"no connection with {', '.join(missing)}"):
                 log.warning("%s; trying again until it works", self._told)
             self._later(link)
 

@@ -1,8 +1,9 @@
 """One connection to the ring: the driver's cluster and session, and the prepared statements.
 
 A link is made completely or not at all. The driver reconnects to nodes by itself, but not forever:
-one refused log-in stops it for good, and names are looked up only at the start. So a link that has
-lost nodes is replaced by another one, made from the settings (`keeper`).
+one refused log-in stops it for good, names are looked up only at the start, and who has logged in
+stays who it was. So a link that has lost nodes, or whose login is another one now, is replaced by
+another link, made from the settings (`keeper`).
 """
 
 import socket
@@ -41,7 +42,7 @@ from cassandra.policies import (
 from cassandra.protocol import ErrorMessage
 from cassandra.query import BoundStatement, PreparedStatement, SimpleStatement
 
-from webhook.store.cassandra.login import FileLogin
+from webhook.store.cassandra.login import FileLogin, Login, LoginError, read_login
 from webhook.store.cassandra.url import RingSettings
 from webhook.store.contract import StoreUnavailable
 
@@ -87,12 +88,18 @@ class Link:
     """A cluster and a session of the driver; `open_link` makes it."""
 
     def __init__(
-        self, cluster: Cluster, session: Session, prepared: Mapping[str, PreparedStatement]
+        self,
+        cluster: Cluster,
+        session: Session,
+        prepared: Mapping[str, PreparedStatement],
+        login: Login | None = None,
     ) -> None:
         self.cluster = cluster
         self.session = session
         self.prepared = prepared
         """By the statement's text, as it was given to `open_link`."""
+        self.login = login
+        """What the file with the login said just before; None without one."""
 
     def nodes(self) -> list[Any]:
         """The driver's hosts in the data centre that it uses, whether they are up or not."""
@@ -186,6 +193,7 @@ def open_link(settings: RingSettings, statements: Sequence[str], *, whole: bool 
     files for TLS can't be used.
     """
     tls = settings.tls()
+    login = login_now(settings)  # before: a change while this connects is one for the keeper
     try:
         cluster = _new_cluster(settings, tls)
     except UnresolvableContactPoints:
@@ -204,7 +212,20 @@ def open_link(settings: RingSettings, statements: Sequence[str], *, whole: bool 
     except BaseException:
         cluster.shutdown()
         raise
-    return Link(cluster, session, prepared)
+    return Link(cluster, session, prepared, login)
+
+
+def login_now(settings: RingSettings) -> Login | None:
+    """What the file with the login says now; blocks.
+
+    None without one, and if it is empty or can't be read.
+    """
+    if settings.login is None:
+        return None
+    try:
+        return read_login(Path(settings.login))
+    except LoginError:
+        return None
 
 
 def in_words(error: BaseException) -> str:

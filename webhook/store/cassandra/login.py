@@ -5,6 +5,9 @@ from pathlib import Path
 from cassandra import AuthenticationFailed
 from cassandra.auth import Authenticator, AuthProvider, PlainTextAuthenticator
 
+Login = tuple[str, str]
+"""User and password."""
+
 
 class LoginError(Exception):
     """A file that can't be used; the message says why, and nothing of what is in it."""
@@ -13,7 +16,7 @@ class LoginError(Exception):
 class FileLogin(AuthProvider):  # type: ignore[misc]  # the driver has no types
     """Reads the file at each log-in, so that a changed password holds from the next one on.
 
-    Connections that are open stay.
+    Connections that are open stay, until the keeper has others (`keeper`).
     """
 
     def __init__(self, file: Path) -> None:
@@ -28,7 +31,7 @@ class FileLogin(AuthProvider):  # type: ignore[misc]  # the driver has no types
         return None if login is None else PlainTextAuthenticator(*login)
 
 
-def read_login(file: Path) -> tuple[str, str] | None:
+def read_login(file: Path) -> Login | None:
     """The user and the password in the file's one line, None if it is empty. Raises LoginError."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
