@@ -89,8 +89,10 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
     )
 
 
-def options_of(given: argparse.Namespace) -> Options:
-    """What the arguments say."""
+def options_of(given: argparse.Namespace, parser: argparse.ArgumentParser) -> Options:
+    """What the arguments say; the parser's usage error, exit code 2, for a folder that is there."""
+    if given.report.exists():
+        parser.error(f"--report {given.report}: it is there already; name a new folder")
     seconds = round(given.minutes * 60)
     third = max(LEAST_LOOK_BACK, min(LOOK_BACK_SECONDS, seconds // 3))
     return Options(

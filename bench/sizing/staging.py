@@ -155,8 +155,16 @@ class Stage:
 
 @contextmanager
 def staged(cluster: Cluster) -> Iterator[Stage]:
-    """A stage; at the end the three jobs are as they were. A stop waits for that."""
+    """A stage; at the end the three jobs are as they were. A stop waits for that.
+
+    Raises StagingError.
+    """
     before = {name: _job(name) for name in SNAPSHOTS}
+    if FOLDER in str(before[PROMETHEUS]):
+        raise StagingError(
+            "the jobs are those of a benchmark that was killed: scripts/cluster run prometheus, "
+            "then scripts/cluster run -var count=2 webhook"
+        )
     stage = Stage(cluster)
     try:
         yield stage

@@ -32,6 +32,7 @@ RUN = Outcome(1000, 50, 0, True, 8.0, 3, 0.25, 3.5, 12.0, 0.3, True)
         (compare.main, ["--most", "2"], "allowed is 3 to 12"),
         (goals.main, ["--cases", "luck"], "invalid choice: 'luck'"),
         (goals.main, ["--limit", "1"], "allowed is 10 to 10000"),
+        (goals.main, ["--report", "docs"], "it is there already; name a new folder"),
         (parts, ["--seconds", "1"], "allowed is 2 to 86400"),
     ],
 )
