@@ -214,7 +214,7 @@ class Suite:
 
 AT_LENGTH = tuple(
     f"tests/cluster/test_{subject}.py"
-    for subject in ("autoscaling", "planned_work", "room", "rotation", "scaling")
+    for subject in ("autoscaling", "benchmarks", "planned_work", "room", "rotation", "scaling")
 )
 
 SUITES = {

@@ -11,7 +11,8 @@ from tgibf.arguments import number, whole
 
 MINUTES, ROUNDS, LIMIT, MOST = 5.0, 3, 150, 5
 LEAST_LOOK_BACK = 30
-LEAST_MOST = 3
+LEAST_MOST = 4
+"""So that a step needs more than the two that a run begins with."""
 PREPARE_SECONDS = 60
 """About what a run takes beside its load: the stage, the verdict, the report."""
 
