@@ -63,7 +63,7 @@ STAGES = (
         "unit",
         "pure functions, the rules of the hard modules, the load generator, capacity",
         seconds=120,
-        folders=("webhook/rules", "cluster/rules", "tgibf", "capacity", "bench", "tools"),
+        folders=("webhook/rules", "cluster/rules", "tgibf", "capacity", "bench/rules", "tools"),
         commands={"openssl": "openssl"},
     ),
     Stage(
@@ -85,7 +85,7 @@ STAGES = (
         seconds=190,
         folders=(
             *("scripts", "commands", "suite", "artifacts", "loadtest", "vagrant", "cluster"),
-            *("browser", "docker", "kubernetes"),
+            *("browser", "docker", "kubernetes", "bench"),
         ),
         commands={"ip": "iproute2"},
     ),
@@ -215,7 +215,7 @@ class Suite:
 AT_LENGTH = tuple(
     f"tests/cluster/test_{subject}.py"
     for subject in (
-        *("alerts", "autoscaling", "graphs", "planned_work", "prometheus"),
+        *("alerts", "autoscaling", "benchmarks", "graphs", "planned_work", "prometheus"),
         *("room", "rotation", "scaling"),
     )
 )

@@ -31,8 +31,9 @@ Results = Mapping[tuple[str, str], Sequence[Outcome]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    given = _parser().parse_args(arguments)
-    options = options_of(given)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    options = options_of(given, parser)
     if reason := refuse():
         fail(reason)
     cells = [(load, BY_NAME[name]) for load in given.loads for name in given.signals]

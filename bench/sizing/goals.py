@@ -194,8 +194,9 @@ CASES: dict[str, Callable[[Bench, int], Values]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    given = _parser().parse_args(arguments)
-    options = options_of(given)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    options = options_of(given, parser)
     if reason := refuse():
         fail(reason)
     say(options.about(options.rounds * len(given.cases) + 1))

@@ -11,7 +11,8 @@ from tgibf.arguments import number, whole
 
 MINUTES, ROUNDS, LIMIT, MOST = 5.0, 3, 150, 5
 LEAST_LOOK_BACK = 30
-LEAST_MOST = 3
+LEAST_MOST = 4
+"""So that a step needs more than the two that a run begins with."""
 PREPARE_SECONDS = 60
 """About what a run takes beside its load: the stage, the verdict, the report."""
 
@@ -89,8 +90,10 @@ def add_options(parser: argparse.ArgumentParser, name: str) -> None:
     )
 
 
-def options_of(given: argparse.Namespace) -> Options:
-    """What the arguments say."""
+def options_of(given: argparse.Namespace, parser: argparse.ArgumentParser) -> Options:
+    """What the arguments say; the parser's usage error, exit code 2, for a folder that is there."""
+    if given.report.exists():
+        parser.error(f"--report {given.report}: it is there already; name a new folder")
     seconds = round(given.minutes * 60)
     third = max(LEAST_LOOK_BACK, min(LOOK_BACK_SECONDS, seconds // 3))
     return Options(

@@ -155,19 +155,26 @@ class Stage:
 
 @contextmanager
 def staged(cluster: Cluster) -> Iterator[Stage]:
-    """A stage; at the end the three jobs are as they were. A stop waits for that."""
+    """A stage; at the end the three jobs are as they were. A stop waits for that.
+
+    Raises StagingError.
+    """
     before = {name: _job(name) for name in SNAPSHOTS}
+    if FOLDER in str(before[PROMETHEUS]):
+        raise StagingError(
+            "the jobs are those of a benchmark that was killed: scripts/cluster run prometheus, "
+            "then scripts/cluster run -var count=2 webhook"
+        )
     stage = Stage(cluster)
     try:
         yield stage
     finally:
         with stops_put_off():
             say("putting the jobs back as they were")
-            stage.stop_prometheus(purge=True)
-            for job in before.values():
-                _give_back(job)
-            shutil.rmtree(KIT / FOLDER, ignore_errors=True)
-            cluster.await_passing(before[WEBHOOK]["TaskGroups"][0]["Count"])
+            try:
+                _put_back(cluster, stage, before)
+            except TimeoutError as error:  # what was measured holds all the same
+                say(f"{error}; see scripts/cluster status")
 
 
 def refuse() -> str:
@@ -213,6 +220,15 @@ def _job(name: str) -> dict[str, Any]:
     if job is None:
         raise StagingError(f"no Nomad knows the job {name}; scripts/cluster up")
     return dict(job)
+
+
+def _put_back(cluster: Cluster, stage: Stage, before: dict[str, dict[str, Any]]) -> None:
+    """Raises TimeoutError."""
+    stage.stop_prometheus(purge=True)
+    for job in before.values():
+        _give_back(job)
+    shutil.rmtree(KIT / FOLDER, ignore_errors=True)
+    cluster.await_passing(before[WEBHOOK]["TaskGroups"][0]["Count"])
 
 
 def _give_back(job: dict[str, Any]) -> None:

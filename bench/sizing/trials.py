@@ -101,13 +101,13 @@ class Patience:
 
 
 @contextmanager
-def trial(load: Load, folder: Path) -> Iterator[Trial]:
-    """A load test against the cluster, with its report and its log in the new folder.
+def trial(load: Load, folder: Path, target: str = "cluster") -> Iterator[Trial]:
+    """A load test, with its report and its log in the new folder; against the cluster, mostly.
 
     It hears no Ctrl-C of the terminal's: what leaves the block early ends it in order.
     """
     folder.mkdir(parents=True)
-    command = [str(ROOT / "scripts" / "loadtest"), "--target", "cluster", *load.options]
+    command = [str(ROOT / "scripts" / "loadtest"), "--target", target, *load.options]
     command += ["--seconds", str(load.seconds), "--report", str(folder / "report")]
     with (folder / "loadtest.log").open("wb") as log:
         with stops_put_off():

@@ -11,7 +11,7 @@ from loadtest.plan import Plan
 shapes = st.builds(
     Shape,
     limit=st.integers(10, 10_000),
-    most=st.integers(3, 12),
+    most=st.integers(4, 12),
     seconds=st.integers(60, 7200),
     seed=st.integers(1, 100),
 )

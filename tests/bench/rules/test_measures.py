@@ -16,7 +16,7 @@ from bench.sizing.measures import (
     stored_per_second,
 )
 from bench.sizing.record import Allocations, Machine, Receiver, RecordError, Second, read_run
-from tests.bench.runs import BEGAN, run_of
+from tests.bench.rules.runs import BEGAN, run_of
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from bench.sizing.path import (
     wanted_of,
 )
 from bench.sizing.record import Receiver
-from tests.bench.runs import BEGAN, run_of
+from tests.bench.rules.runs import BEGAN, run_of
 
 STEP, FALL = 30, 90
 

@@ -29,9 +29,10 @@ RUN = Outcome(1000, 50, 0, True, 8.0, 3, 0.25, 3.5, 12.0, 0.3, True)
         (compare.main, ["--minutes", "0.5"], "allowed is a number from 1 to 120"),
         (compare.main, ["--rounds", "0"], "allowed is 1 to 100"),
         (compare.main, ["--look-back", "601"], "allowed is 30 to 600"),
-        (compare.main, ["--most", "2"], "allowed is 3 to 12"),
+        (compare.main, ["--most", "3"], "allowed is 4 to 12"),
         (goals.main, ["--cases", "luck"], "invalid choice: 'luck'"),
         (goals.main, ["--limit", "1"], "allowed is 10 to 10000"),
+        (goals.main, ["--report", "docs"], "it is there already; name a new folder"),
         (parts, ["--seconds", "1"], "allowed is 2 to 86400"),
     ],
 )
