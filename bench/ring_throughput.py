@@ -25,7 +25,7 @@ from bench import wrk
 from bench.cpu import cpu_seconds
 from bench.figures import Figures, conditions, ratio, table
 from bench.results import Results
-from bench.subjects import ON_A_RING, OURS, Subject, available
+from bench.subjects import ON_A_RING, OURS, Subject, add_choice, available, chosen
 from bench.wrk import Load
 from cluster.linux.namespace import missing
 from harness.receiver import ReceiverProcess
@@ -106,7 +106,9 @@ class Course:
         """One run, with no load for the steady one; ends the benchmark if events are missing."""
         keyspace = _keyspace(subject)
         store = f"cassandra://{self._hosts}/{keyspace}"
-        with ReceiverProcess({"store": store}, module=subject.module) as receiver:
+        with ReceiverProcess(
+            {"store": store}, module=subject.module, checkout=subject.checkout
+        ) as receiver:
             url = f"{receiver.url}/events"
             wait_for(lambda: takes_events(url), f"{subject.name} takes events", READY_SECONDS)
             wrk.run(url, load or LOADS[0], WARM_SECONDS)
@@ -255,12 +257,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="of each (default 5)")
     parser.add_argument("--seconds", type=int, default=5, help="of each run (default 5)")
     parser.add_argument("--nodes", type=int, choices=(1, 3), default=1, help="(default 1)")
+    add_choice(parser, ON_A_RING)
     options = parser.parse_args(arguments)
+    wanted = chosen(parser, options, ON_A_RING)
     if not wrk.available():
         fail("wrk is not installed; on Debian: apt-get install wrk")
     if reason := missing():
         fail(f"no ring of real nodes here: {reason}")
-    subjects, notes = available(ON_A_RING)
+    subjects, notes = available(wanted)
     for note in notes:
         say(note)
     # Emptying a table must not leave its events on the disk as a snapshot.

@@ -1,16 +1,18 @@
 """What the benchmarks compare: our receiver and its peers, fetched or built first."""
 
+import argparse
 import hashlib
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from sqlite3 import connect
 
 from bench.peers.go_group import bolt_events
+from tools.root import ROOT
 from tools.say import say
 
 PEERS = Path(__file__).with_name("peers")
@@ -38,6 +40,46 @@ class Subject:
     """How many are in its file, once it has ended."""
     groups: bool = False
     """On a ring: whether it has tables such as the receiver's, with a row for each group."""
+    checkout: Path = ROOT
+    """The repository that the module is of."""
+
+
+def add_choice(parser: argparse.ArgumentParser, subjects: Sequence[Subject]) -> None:
+    """Have the parser take which of the subjects are compared, and with which checkout."""
+    peers = ", ".join(f'"{one.name}"' for one in subjects if one != OURS)
+    parser.add_argument(
+        "--peer",
+        nargs="*",
+        metavar="NAME",
+        help=f"compare with those only whose names begin so, in any case: {peers}",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="DIR",
+        help="compare with the receiver of another checkout, too: what a change brought",
+    )
+
+
+def chosen(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, subjects: Sequence[Subject]
+) -> list[Subject]:
+    """Those that were chosen; the first is ours."""
+    wanted = [one for one in subjects if _is_wanted(one, options.peer)]
+    if options.peer and len(wanted) == 1:
+        parser.error(f"no peer begins with {' or '.join(options.peer)}")
+    if options.against is None:
+        return wanted
+    if not (options.against / "webhook" / "__main__.py").exists():
+        parser.error(f"--against {options.against}: that is no checkout of this repository")
+    before = replace(OURS, name="before", checkout=options.against.resolve())
+    return [OURS, before, *wanted[1:]]
+
+
+def _is_wanted(subject: Subject, peers: Sequence[str] | None) -> bool:
+    if peers is None or subject == OURS:
+        return True
+    return any(subject.name.lower().startswith(peer.lower()) for peer in peers)
 
 
 def available(subjects: Sequence[Subject]) -> tuple[list[Subject], list[str]]:

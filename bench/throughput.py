@@ -16,7 +16,7 @@ from bench import wrk
 from bench.cpu import cpu_seconds
 from bench.figures import Figures, conditions, table
 from bench.results import Results
-from bench.subjects import ON_SQLITE, OURS, Subject, available
+from bench.subjects import ON_SQLITE, Subject, add_choice, available, chosen
 from bench.wrk import Load, Measured
 from harness.receiver import ReceiverProcess
 from tools.say import fail, say
@@ -78,7 +78,7 @@ def press(
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as directory:
         path = Path(directory) / "events.db"
         given = {"store": f"sqlite:///{path}", **settings(Path(directory))}
-        with ReceiverProcess(given, module=subject.module) as receiver:
+        with ReceiverProcess(given, module=subject.module, checkout=subject.checkout) as receiver:
             began = cpu_seconds(receiver.pid)
             seen = drive(f"{receiver.url}/events")
             used = cpu_seconds(receiver.pid) - began
@@ -101,14 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--rounds", type=int, default=5, help="of each (default 5)")
     parser.add_argument("--seconds", type=int, default=5, help="of each run (default 5)")
-    parser.add_argument(
-        "--peer", nargs="*", metavar="NAME", help="compare with these only, such as: go"
-    )
+    add_choice(parser, ON_SQLITE)
     options = parser.parse_args(arguments)
-    wanted = [one for one in ON_SQLITE if _is_wanted(one, options.peer)]
-    if options.peer and len(wanted) == 1:
-        names = ", ".join(one.name for one in ON_SQLITE if one != OURS)
-        parser.error(f"there is no such peer; there are: {names}")
+    wanted = chosen(parser, options, ON_SQLITE)
     if not wrk.available():
         fail("wrk is not installed; on Debian: apt-get install wrk")
     subjects, notes = available(wanted)
@@ -123,12 +118,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for note in notes:
         print(note)
     return 0
-
-
-def _is_wanted(subject: Subject, peers: Sequence[str] | None) -> bool:
-    if peers is None or subject == OURS:
-        return True
-    return any(subject.name.lower().startswith(peer.lower()) for peer in peers)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class ReceiverProcess:
 
     `settings` are given without `WEBHOOK_`, in any case; the address is `127.0.0.1:0` unless set,
     so that the kernel picks a port. `command` goes before the interpreter (a tracer, limits),
-    `module` is run in place of `webhook`.
+    `module` is run in place of `webhook`; `checkout` is the repository that it is of.
     """
 
     def __init__(
@@ -50,12 +50,14 @@ class ReceiverProcess:
         *,
         command: Sequence[str] = (),
         module: str = "webhook",
+        checkout: Path = ROOT,
     ) -> None:
         given = {"ADDRESS": "127.0.0.1:0"}
         given |= {name.upper(): str(value) for name, value in settings.items()}
         others = {name: value for name, value in os.environ.items() if not _is_ours(name)}
         self._environ = others | {PREFIX + name: value for name, value in given.items()}
         self._command = [*command, sys.executable, "-m", module]
+        self._checkout = checkout
         self._lines: list[str] = []
         self._reader: threading.Thread
         self._told = False
@@ -86,7 +88,7 @@ class ReceiverProcess:
         """
         self.process = subprocess.Popen(
             self._command,
-            cwd=ROOT,
+            cwd=self._checkout,
             env=self._environ,
             stderr=subprocess.PIPE,
             text=True,
