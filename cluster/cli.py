@@ -104,7 +104,7 @@ def main() -> int:
         help="certificates: each agent's own, with its key. gossip: the keys by which Consul's and "
         "Nomad's agents know each other; all nodes must run. passwords: the receivers' and the "
         "manager's to Cassandra. tokens: those of operators, managers and agents for Consul and "
-        "Nomad",
+        "Nomad; all nodes must run, and each Consul and Nomad is restarted",
     )
     verbs.add_parser("spread", help="move allocations of the webhook until they are spread evenly")
     verbs.add_parser(

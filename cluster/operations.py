@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from consul.callback import CB
+
+from cluster.access.secrets import Secrets
 from cluster.display import Display, lines
 from cluster.faults import fault
 from cluster.findings import findings, gather
-from cluster.health import ask, ask_nomad, look, nomad_at
+from cluster.health import ask, ask_nomad, consul_at, look, nomad_at
 from cluster.jobs import nomad
 from cluster.layout import STARTED, ClusterError, Node
 from cluster.nodes import namespaces
@@ -17,6 +20,8 @@ from tools.say import say
 
 WITHIN_SECONDS = 300.0
 LOOK_SECONDS = 1.0
+NO_CONTACT = "never"
+"""When a Consul server heard from who leads, before the first time."""
 NO_REPORT = "0s"
 """How long a Nomad client's report holds, before its first one."""
 
@@ -52,8 +57,8 @@ def restart(node: Node, part: str) -> None:
         nomad("alloc", "restart", "-task", part, _allocation(part, node))
     else:
         namespaces.restart(node, part)
-        if part == "nomad":
-            _await_report(node)
+        if part in {"consul", "nomad"}:
+            _await_place(node, part)
     await_well()
 
 
@@ -79,26 +84,38 @@ def await_well() -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _await_report(node: Node) -> None:
-    """Return when the node's Nomad knows a leader and has reported to it. Raises ClusterError.
+def _await_place(node: Node, part: str) -> None:
+    """Return when the node's Consul or Nomad has its place among the others again.
 
-    For the others it is there all the while: they miss a client after 12 s. Whoever restarted the
-    next one sooner would end the quorum, and with it the reports that keep allocations in place.
+    For the others it is there all the while: Nomad misses a client after 12 s. Who restarts the
+    next one sooner ends the quorum, and with it the reports that keep allocations in place. Raises
+    ClusterError.
     """
-
-    def has_reported(_: Node) -> bool:
-        with nomad_at(node) as client:
-            found = client.agent.get_agent()["stats"]
-        return bool(found["nomad"]["leader_addr"]) and found["client"]["heartbeat_ttl"] != NO_REPORT
-
+    has_place = {"consul": _consul_follows, "nomad": _nomad_has_reported}[part]
     deadline = time.monotonic() + WITHIN_SECONDS
-    while not ask(has_reported, [node]):
+    while not ask(has_place, [node]):
         if time.monotonic() > deadline:
             raise ClusterError(
-                f"{node.name}'s Nomad has not reported to a leader within {WITHIN_SECONDS:.0f} s; "
-                f"its log is {node.directory}/log/nomad.log"
+                f"{node.name}'s {part} has not heard of a leader within {WITHIN_SECONDS:.0f} s; "
+                f"its log is {node.directory}/log/{part}.log"
             )
         time.sleep(LOOK_SECONDS)
+
+
+def _consul_follows(node: Node) -> bool:
+    """Whether it leads, or hears from who does."""
+    secrets = Secrets.read()
+    with consul_at(node) as client:
+        headers = client.prepare_headers(secrets.consul_manager if secrets else None)
+        raft = client.http.get(CB.json(), "/v1/agent/self", headers=headers)["Stats"]["raft"]
+    return bool(raft["state"] == "Leader" or raft["last_contact"] != NO_CONTACT)
+
+
+def _nomad_has_reported(node: Node) -> bool:
+    """Whether it knows who leads, and its client has reported that it is there."""
+    with nomad_at(node) as client:
+        found = client.agent.get_agent()["stats"]
+    return bool(found["nomad"]["leader_addr"]) and found["client"]["heartbeat_ttl"] != NO_REPORT
 
 
 def _hold(seconds: float, pause: Callable[[float], None] = time.sleep) -> None:

@@ -98,7 +98,7 @@ def _known(client: Any, secret: str) -> bool:
 
 
 def other_tokens(before: Secrets) -> Secrets:
-    """Make tokens for everybody but Nomad's services; those of `before` hold as well.
+    """Make tokens for everybody; those of `before` hold as well.
 
     Raises ClusterError.
     """
@@ -121,6 +121,7 @@ def other_tokens(before: Secrets) -> Secrets:
         before,
         consul_manager=manager,
         consul_agent=new_token(),
+        consul_nomad=new_token(),
         consul_operator=new_token(),
         nomad_manager=nomads_manager,
     )
@@ -129,20 +130,19 @@ def other_tokens(before: Secrets) -> Secrets:
     return new
 
 
-def other_token_for_nomad(before: Secrets) -> Secrets:
-    """Make a token for Nomad in Consul; that of `before` holds as well. Raises ClusterError."""
-    new = replace(before, consul_nomad=new_token())
-    if not grant_consul(new):
-        raise ClusterError("Consul has no leader; do it again")
-    return new
-
-
 def end_other_tokens(secrets: Secrets) -> None:
     """End the cluster's own tokens that are not among `secrets`. Raises ClusterError.
 
-    Not Nomad's own for Consul: `end_others_for_nomad`. The operator's of Nomad goes, too:
-    `operator_token` makes the next one.
+    The operator's of Nomad goes, too: `operator_token` makes the next one.
     """
+
+    def consuls(node: Any) -> bool:
+        with consul_at(node) as client:
+            headers = client.prepare_headers(secrets.consul_manager)
+            for one in _consuls_others(client, secrets):
+                path = f"/v1/acl/token/{one['AccessorID']}"
+                client.http.delete(CB.boolean(), path, headers=headers)
+        return True
 
     def nomads(client: Any) -> bool:
         for token in _nomads_others(client, {OPERATOR, MANAGER, *FIRST_MANAGERS}):
@@ -150,18 +150,8 @@ def end_other_tokens(secrets: Secrets) -> None:
         return True
 
     (GIVEN.parent / OPERATOR).unlink(missing_ok=True)
-    names = {AGENT, OPERATOR, MANAGER, *FIRST_MANAGERS}
-    if not _end_consuls_others(secrets, names) or not ask_nomad(nomads):
+    if not ask(consuls) or not ask_nomad(nomads):
         raise ClusterError("no agent that answers ends the old tokens; do it again")
-
-
-def end_others_for_nomad(secrets: Secrets) -> None:
-    """End Nomad's other tokens for Consul, by which nothing may be registered any more.
-
-    Raises ClusterError.
-    """
-    if not _end_consuls_others(secrets, {NOMAD}):
-        raise ClusterError("no Consul that answers ends the old token; do it again")
 
 
 def tokens_left(secrets: Secrets) -> list[str]:
@@ -169,11 +159,10 @@ def tokens_left(secrets: Secrets) -> list[str]:
 
     A rotation that was cut off leaves them.
     """
-    names = {AGENT, NOMAD, OPERATOR, MANAGER, *FIRST_MANAGERS}
 
     def consuls(node: Any) -> list[str]:
         with consul_at(node) as client:
-            found = _consuls_others(client, secrets, names)
+            found = _consuls_others(client, secrets)
         return [f"Consul has another token for {one['Description']}" for one in found]
 
     def nomads(client: Any) -> list[str]:
@@ -183,8 +172,9 @@ def tokens_left(secrets: Secrets) -> list[str]:
     return [*(ask(consuls) or []), *(ask_nomad(nomads) or [])]
 
 
-def _consuls_others(client: Any, secrets: Secrets, names: Collection[str]) -> list[Any]:
-    """Consul's tokens of these names that are not among `secrets`."""
+def _consuls_others(client: Any, secrets: Secrets) -> list[Any]:
+    """Consul's tokens by the cluster's own names that are not among `secrets`."""
+    names = {AGENT, NOMAD, OPERATOR, MANAGER, *FIRST_MANAGERS}
     ours = {
         secrets.consul_manager,
         secrets.consul_agent,
@@ -194,20 +184,6 @@ def _consuls_others(client: Any, secrets: Secrets, names: Collection[str]) -> li
     headers = client.prepare_headers(secrets.consul_manager)
     found = client.http.get(CB.json(), "/v1/acl/tokens", headers=headers)
     return [one for one in found if one["Description"] in names and one["SecretID"] not in ours]
-
-
-def _end_consuls_others(secrets: Secrets, names: Collection[str]) -> bool:
-    """End these; False if no Consul answers."""
-
-    def at(node: Any) -> bool:
-        with consul_at(node) as client:
-            headers = client.prepare_headers(secrets.consul_manager)
-            for one in _consuls_others(client, secrets, names):
-                path = f"/v1/acl/token/{one['AccessorID']}"
-                client.http.delete(CB.boolean(), path, headers=headers)
-        return True
-
-    return bool(ask(at))
 
 
 def _nomads_others(client: Any, names: Collection[str]) -> list[Any]:

@@ -17,6 +17,7 @@ from cluster.access.settings import write
 from cluster.layout import NODES, ClusterError
 from cluster.nodes import namespaces
 from cluster.ring.roles import (
+    StillThereError,
     await_let_in,
     close_roles,
     end_role,
@@ -85,7 +86,7 @@ def _finish(hosts: list[str], secrets: Secrets) -> None:
         say(f"{name} logs in nobody any more, and goes when nobody is left who did")
         try:
             end_role(hosts, manager, name)
-        except SchemaError as error:
+        except StillThereError as error:
             raise SchemaError(
                 f"{error}. Its password is refused already; to take the rights of who is left: "
                 f"scripts/cassandra cqlsh -e 'DROP ROLE {name}'"

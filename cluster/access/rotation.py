@@ -14,12 +14,13 @@ from consul.callback import CB
 
 from cluster.access.certificates import renew
 from cluster.access.grants import end_other_tokens, other_tokens
-from cluster.access.registrations import rotate_registrations
+from cluster.access.registrations import register_anew
 from cluster.access.secrets import KEPT, Secrets, new_key
 from cluster.access.settings import AGENTS, write
 from cluster.health import ask, ask_nomad, consul_at
 from cluster.layout import NODES, ON_NODES, ClusterError, Node
 from cluster.nodes import namespaces
+from cluster.operations import restart
 from tools.say import say
 
 PROGRAMS = ON_NODES / "node" / "bin"
@@ -45,8 +46,7 @@ def rotate_gossip() -> None:
     One that came back would know only the old keys.
     """
     before = Secrets.needed()
-    if down := [node.name for node in NODES if not namespaces.running(node.name)]:
-        raise ClusterError(f"{down[0]} does not run: scripts/cluster start {down[0]}")
+    _refuse_while_one_is_down()
     new = replace(before, consul_gossip=new_key(), nomad_gossip=new_key())
     say("other keys for gossip")
     _both("install", new, before)
@@ -58,15 +58,26 @@ def rotate_gossip() -> None:
 def rotate_tokens() -> None:
     """Give everybody other tokens, and end the old ones. Raises ClusterError.
 
-    While a node is down, all but Nomad's own for Consul (`registrations`).
+    Also while a node is down: it would come back with services that the old ones registered.
     """
-    new = other_tokens(Secrets.needed())
-    say("other tokens for operators, managers and Consul's agents")
+    before = Secrets.needed()
+    _refuse_while_one_is_down()
+    new = other_tokens(before)
+    say("other tokens for operators, managers, Consul's agents and Nomad's")
     write(new, KEPT / "node")
-    _reload("consul")
+    # Each makes the first manager's token again when it leads, if it began with that one.
+    for part in ("consul", "nomad"):
+        for node in NODES:
+            restart(node, part)
+    say("Nomad registers anew what runs, within half a minute")
+    register_anew(new.consul_nomad)
     end_other_tokens(new)
-    rotate_registrations()
     say('shells that have the old ones: eval "$(scripts/cluster env)"')
+
+
+def _refuse_while_one_is_down() -> None:
+    if down := [node.name for node in NODES if not namespaces.running(node.name)]:
+        raise ClusterError(f"{down[0]} does not run: scripts/cluster start {down[0]}")
 
 
 def _reload(agent: str) -> None:

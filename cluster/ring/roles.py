@@ -21,6 +21,10 @@ LEFT_SECONDS = 90.0  # a receiver that is stopping keeps its connections for 30 
 LOOK_SECONDS = 0.5
 
 
+class StillThereError(SchemaError):
+    """Somebody is logged in as a role that is to go; the message says where from."""
+
+
 def have_manager(hosts: Sequence[str], manager: Login, copies: int) -> None:
     """Have the ring know its manager, and no other who may do everything. Raises SchemaError.
 
@@ -84,8 +88,8 @@ def await_let_in(hosts: Sequence[str], login: Login, statement: str) -> None:
     def objection() -> str:
         for host in hosts:
             try:
-                with session_at([host], login) as session:
-                    session.execute(statement, host=session.cluster.metadata.get_host(host))
+                with session_at([host], login, alone=True) as session:
+                    session.execute(statement)
             except SchemaError as error:
                 return f"{host} does not let in {login[0]} ({error})"
         return ""
@@ -111,28 +115,30 @@ def end_role(
 ) -> None:
     """Have no such role, as soon as nobody on any of the nodes is logged in as it.
 
-    Raises SchemaError if somebody stays for longer.
+    Raises StillThereError if somebody stays for longer, SchemaError.
     """
+    there: list[str] = []
 
     def objection() -> str:
+        there.clear()
         try:
-            with session_at(hosts, manager) as session:
-                there = [one for host in hosts for one in _clients(session, host, name)]
+            there.extend(one for host in hosts for one in _clients(host, manager, name))
         except UnansweredError as error:
             return str(error)
         return f"still logged in as {name}: {', '.join(there)}" if there else ""
 
-    _await(objection, within_seconds)
+    try:
+        _await(objection, within_seconds)
+    except SchemaError as error:
+        raise StillThereError(str(error)) if there else error from None
     with session_at(hosts, manager) as session:
         session.execute(f"DROP ROLE IF EXISTS {name}")
 
 
-def _clients(session: Any, host: str, name: str) -> list[str]:
+def _clients(host: str, manager: Login, name: str) -> list[str]:
     """Who is logged in at the node as that role, by address."""
-    rows = session.execute(
-        "SELECT address, username FROM system_views.clients",
-        host=session.cluster.metadata.get_host(host),
-    )
+    with session_at([host], manager, alone=True) as session:
+        rows = list(session.execute("SELECT address, username FROM system_views.clients"))
     return sorted({f"{row.address} at {host}" for row in rows if row.username == name})
 
 

@@ -201,8 +201,13 @@ def reread_at(hosts: Sequence[str], keyspace: str, login: Login | None = None) -
 
 
 @contextmanager
-def session_at(hosts: Sequence[str], login: Login | None = None) -> Iterator[Any]:
-    """A session with the ring at `hosts`. Raises SchemaError for whatever goes wrong in it."""
+def session_at(
+    hosts: Sequence[str], login: Login | None = None, *, alone: bool = False
+) -> Iterator[Any]:
+    """A session with the ring at `hosts`. Raises SchemaError for whatever goes wrong in it.
+
+    Any node of the ring may be asked then; `alone`, just those, and no other is connected to.
+    """
     from cassandra import OperationTimedOut
     from cassandra.auth import PlainTextAuthProvider
     from cassandra.cluster import (
@@ -212,12 +217,13 @@ def session_at(hosts: Sequence[str], login: Login | None = None) -> Iterator[Any
         ExecutionProfile,
         NoHostAvailable,
     )
-    from cassandra.policies import RoundRobinPolicy
+    from cassandra.policies import RoundRobinPolicy, WhiteListRoundRobinPolicy
 
+    policy = WhiteListRoundRobinPolicy(hosts) if alone else RoundRobinPolicy()
     try:
         cluster = Cluster(
             hosts,
-            execution_profiles={EXEC_PROFILE_DEFAULT: ExecutionProfile(RoundRobinPolicy())},
+            execution_profiles={EXEC_PROFILE_DEFAULT: ExecutionProfile(policy)},
             auth_provider=PlainTextAuthProvider(*login) if login else None,
             protocol_version=5,
             connect_timeout=10,
