@@ -3,9 +3,12 @@
 It sets sysctl.conf, filters packets if the cluster is closed, starts the given units in order,
 restarts those that end, and reaps. Each unit's output goes to /var/log/UNIT.log, and its process
 number to UNIT.pid beside it. SIGTERM stops the units in the opposite order.
+
+The units' users are no users of this machine, which gets none: they are numbers (ACCOUNTS).
 """
 
 import argparse
+import ctypes
 import os
 import resource
 import signal
@@ -24,6 +27,16 @@ PATH = "/opt/teracompra/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 GIVEN = ("CASSANDRA_JVM_OPTIONS",)
 """Variables that services get from who starts the node."""
 
+ACCOUNTS = {"consul": 60701, "cassandra": 60702}
+"""The number of each unit's user, and of its group.
+
+Above those of people and below those that systemd gives away (61184): https://systemd.io/UIDS-GIDS/.
+"""
+STATES = Path("/var/lib")
+PR_SET_NO_NEW_PRIVS = 38  # prctl(2)
+FAILED = 127
+LIMITS = {"LimitNOFILE": resource.RLIMIT_NOFILE, "LimitMEMLOCK": resource.RLIMIT_MEMLOCK}
+
 
 @dataclass
 class Unit:
@@ -35,7 +48,16 @@ class Unit:
     restart_seconds: float = 1.0
     stop_seconds: float = 20.0
     stop_signal: signal.Signals = signal.SIGTERM
-    files: int = 1024
+    limits: dict[str, int] = field(default_factory=dict)
+    account: int = 0
+    """Of its user and its group; 0 is root."""
+    state: Path | None = None
+    """A folder that is its user's alone."""
+    before: list[list[str]] = field(default_factory=list)
+    """Commands that root runs first."""
+    umask: int = 0o022
+    bounded: bool = False
+    """Whether nothing that it starts may be more than it is."""
     pid: int = 0
     start_at: float = 0.0
 
@@ -56,8 +78,18 @@ class Unit:
                 unit.stop_seconds = float(value)
             elif key == "KillSignal":
                 unit.stop_signal = signal.Signals[value]
-            elif key == "LimitNOFILE":
-                unit.files = int(value)
+            elif key in LIMITS:
+                unit.limits[key] = -1 if value == "infinity" else int(value)
+            elif key == "User":
+                unit.account = ACCOUNTS[value]
+            elif key == "StateDirectory":
+                unit.state = STATES / value
+            elif key == "ExecStartPre":
+                unit.before.append(value.removeprefix("+").split())
+            elif key == "UMask":
+                unit.umask = int(value, 8)
+            elif key == "NoNewPrivileges":
+                unit.bounded = value == "yes"
         if not unit.command:
             sys.exit(f"{path}: it has no ExecStart")
         return unit
@@ -76,17 +108,34 @@ class Unit:
             log = os.open(LOGS / f"{self.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            # The most that is allowed, if that is less: containers can't raise it.
-            files = min(self.files, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+            for name, wanted in self.limits.items():
+                limit(LIMITS[name], wanted)
             given = {name: os.environ[name] for name in GIVEN if name in os.environ}
-            ours = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", **given}
+            home = str(self.state) if self.account else "/root"
+            ours = {"PATH": PATH, "HOME": home, "LANG": "C.UTF-8", **given}
             environment = {**ours, **self.environment}
+            if self.state:
+                hand_over(self.state, self.account)
+            for command in self.before:
+                subprocess.run(command, env=environment, check=True)
+            self.become_its_user()
             os.execve(self.command[0], self.command, environment)
-        except OSError as error:
-            print(f"{self.name}: {self.command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"{self.name}: {error}", file=sys.stderr, flush=True)
         finally:
-            os._exit(127)
+            os._exit(FAILED)
+
+    def become_its_user(self) -> None:
+        """Have this process be no more than the unit's user. Raises OSError."""
+        os.umask(self.umask)
+        if self.account:
+            os.setgroups([])
+            os.setresgid(self.account, self.account, self.account)
+            os.setresuid(self.account, self.account, self.account)
+        if self.bounded:
+            libc = ctypes.CDLL(None, use_errno=True)
+            if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+                raise OSError(ctypes.get_errno(), "it can't be bounded")
 
     def stop(self) -> None:
         """Stop its process, gently for as long as its unit file says."""
@@ -101,6 +150,30 @@ class Unit:
                     self.pid = 0
             if self.pid and time.monotonic() > deadline:
                 os.kill(self.pid, signal.SIGKILL)
+
+
+def hand_over(state: Path, account: int) -> None:
+    """Make a folder that is the account's alone, with all that was root's in there.
+
+    The folder itself changes last, and until then the account can't enter it: what is cut off is
+    done again from the beginning, and what is done costs nothing. systemd does the same.
+    """
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if state.stat().st_uid != account:
+        for _, folders, files, at in os.fwalk(state):
+            for name in (*folders, *files):
+                os.chown(name, account, account, dir_fd=at, follow_symlinks=False)
+        os.chown(state, account, account)
+    state.chmod(0o700)
+
+
+def limit(kind: int, wanted: int) -> None:
+    """Set a limit, or the most that is allowed: in a container none can be raised."""
+    try:
+        resource.setrlimit(kind, (wanted, wanted))
+    except ValueError:
+        most = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (most, most))
 
 
 def main() -> int:

@@ -21,6 +21,10 @@ from cluster.layout import NODES, ON_NODES, ClusterError, Node
 from cluster.nodes import namespaces
 from tools.say import say
 
+PROGRAMS = ON_NODES / "node" / "bin"
+GIVEN_THEIRS = ("consul", "cassandra")
+"""Agents that are not root."""
+
 
 def rotate_certificates() -> None:
     """Give all agents another certificate and key, by the authorities that there are.
@@ -76,10 +80,12 @@ def _reload(agent: str) -> None:
     for node in NODES:
         if namespaces.running(node.name):
             machine = namespaces.machine(node)
+            if agent in GIVEN_THEIRS:
+                machine.must(str(PROGRAMS / "give-secrets"), agent)
             if agent == "cassandra":  # it looks at them each 10 minutes, or when it is told
-                program = ON_NODES / "node" / "bin" / "cassandra"
                 kept = f"XDG_CACHE_HOME={ON_NODES / 'cache'}"  # as in its unit file
-                machine.must("env", kept, str(program), "nodetool", "reloadssl")
+                program = str(PROGRAMS / "cassandra")
+                machine.must("env", kept, program, "nodetool", "reloadssl")
             else:
                 pid = (node.directory / "log" / f"{agent}.pid").read_text()
                 machine.must("kill", f"-{signal.SIGHUP.value}", pid)

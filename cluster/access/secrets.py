@@ -8,6 +8,9 @@ On the operator's machine they are beside the cluster's other state, for its own
         consul/ nomad/ cassandra/   settings, certificate and key of each agent (`settings`)
         login/webhook       who receivers are to Cassandra, empty where it asks nobody
 
+    On a node all of it is root's. Agents that are not root have theirs once more, as
+    /var/lib/teracompra/agents/NAME (`node/give_secrets.py`).
+
     operator            the token of who works on the cluster
 
 Nothing of it is in the kit, in a job, in an argument or in a log.
@@ -25,6 +28,8 @@ from cluster.layout import ON_NODES, STATE
 from tools.root import ROOT
 
 ON_NODE = Path("/var/lib/teracompra/access")
+AGENTS_OWN = Path("/var/lib/teracompra/agents")
+"""On a node: what agents that are not root have of it, each in a folder of its own."""
 KEPT = STATE / "access"
 """On the operator's machine, for nodes made of namespaces."""
 GIVEN = ON_NODE if ROOT == ON_NODES else KEPT / "node"

@@ -20,7 +20,7 @@ from artifacts.cassandra import (
     nodetool_command,
     provide_cassandra,
 )
-from cluster.access.secrets import GIVEN, ON_NODE, Secrets
+from cluster.access.secrets import AGENTS_OWN, GIVEN, ON_NODE, Secrets
 from cluster.layout import CQL_PORT, NODES
 from tools.entry import enter
 from tools.network import interface_address
@@ -31,8 +31,6 @@ from tools.verbs import Verbs
 SEEDS = tuple(node.address for node in NODES)
 OPTIONS = "CASSANDRA_JVM_OPTIONS"
 STORAGE = "/var/lib/cassandra"
-CLOSED = ON_NODE / "cassandra" / "both.pem"
-"""Where nodes of a closed cluster have it."""
 CLOSED_OPTIONS = (
     # For passwords that are random and long: the usual 2^10 take 50 ms of CPU for each connection.
     "-Dcassandra.auth_bcrypt_gensalt_log2_rounds=4",
@@ -220,8 +218,8 @@ def run_node(address: str | None, data: Path | None, seeds: str | None = None) -
     text = everybodys = configuration.read_text()
     if address is not None or data is not None:
         text = elsewhere(text, address, storage, seeds)
-    elif CLOSED.exists():
-        text += "\n" + (CONFIGURATION / "closed.yaml").read_text()
+    elif closed := closed_settings():
+        text += f"\n{closed}"
         options = [*CLOSED_OPTIONS, *options]
     if (storage / REPLACE).exists():
         own = interface_address("eth1")
@@ -240,6 +238,19 @@ def run_node(address: str | None, data: Path | None, seeds: str | None = None) -
     command = node_command(lib, configuration, [f"-Djava.io.tmpdir={temporary}", *options])
     os.chdir(storage)  # where the JVM reports its own crash
     os.execv(command[0], command)
+
+
+def closed_settings() -> str:
+    """What a node of a closed cluster has besides; nothing if this one's is open.
+
+    Raises OSError if it can't be found out: such a node must not start as an open one.
+    """
+    # Root may be that of a unit from before Cassandra had a user: nothing was given to it then.
+    own = (AGENTS_OWN if os.geteuid() else ON_NODE) / "cassandra"
+    if not (own / "both.pem").exists():
+        return ""
+    text = (CONFIGURATION / "closed.yaml").read_text()
+    return text.replace(str(AGENTS_OWN / "cassandra"), str(own))
 
 
 def other_seeds(own: str) -> str:
