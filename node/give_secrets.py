@@ -1,9 +1,9 @@
-"""Give an agent of this node a copy of the secrets that are its own, in a folder that it can read.
+"""Give an agent of this node a copy of its own secrets, in a folder that it can read.
 
-All that the cluster's nodes are given is root's (/var/lib/teracompra/access), and what brings it to a
+What the cluster's nodes are given is root's (/var/lib/teracompra/access), and what brings it to a
 machine makes it root's again. So an agent that is not root has its part a second time, as
-/var/lib/teracompra/agents/AGENT: it can read that, and change nothing. Done again, it renews what has
-changed, and removes what is gone.
+/var/lib/teracompra/agents/AGENT: it can read that, and change nothing. Done again, it renews what
+has changed, and removes what is gone.
 
 Run it as root, before each start of the agent and before it is told to read its files again.
 """

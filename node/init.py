@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -44,19 +44,19 @@ class Unit:
 
     name: str
     command: list[str]
-    environment: dict[str, str] = field(default_factory=dict)
-    restart_seconds: float = 1.0
-    stop_seconds: float = 20.0
-    stop_signal: signal.Signals = signal.SIGTERM
-    limits: dict[str, int] = field(default_factory=dict)
-    account: int = 0
+    environment: dict[str, str]
+    restart_seconds: float
+    stop_seconds: float
+    stop_signal: signal.Signals
+    limits: dict[int, int]
+    account: int
     """Of its user and its group; 0 is root."""
-    state: Path | None = None
+    state: Path | None
     """A folder that is its user's alone."""
-    before: list[list[str]] = field(default_factory=list)
+    before: list[list[str]]
     """Commands that root runs first."""
-    umask: int = 0o022
-    bounded: bool = False
+    umask: int
+    bounded: bool
     """Whether nothing that it starts may be more than it is."""
     pid: int = 0
     start_at: float = 0.0
@@ -64,35 +64,27 @@ class Unit:
     @classmethod
     def read(cls, path: Path) -> "Unit":
         """From a unit file; what it does not know is for systemd alone."""
-        unit = cls(path.stem, [])
+        found: dict[str, list[str]] = {}
         for line in path.read_text().splitlines():
             key, _, value = line.partition("=")
-            if key == "ExecStart":
-                unit.command = value.split()
-            elif key == "Environment":
-                name, _, setting = value.partition("=")
-                unit.environment[name] = setting
-            elif key == "RestartSec":
-                unit.restart_seconds = float(value)
-            elif key == "TimeoutStopSec":
-                unit.stop_seconds = float(value)
-            elif key == "KillSignal":
-                unit.stop_signal = signal.Signals[value]
-            elif key in LIMITS:
-                unit.limits[key] = -1 if value == "infinity" else int(value)
-            elif key == "User":
-                unit.account = ACCOUNTS[value]
-            elif key == "StateDirectory":
-                unit.state = STATES / value
-            elif key == "ExecStartPre":
-                unit.before.append(value.removeprefix("+").split())
-            elif key == "UMask":
-                unit.umask = int(value, 8)
-            elif key == "NoNewPrivileges":
-                unit.bounded = value == "yes"
-        if not unit.command:
+            found.setdefault(key, []).append(value)
+        if "ExecStart" not in found:
             sys.exit(f"{path}: it has no ExecStart")
-        return unit
+        one = {key: values[-1] for key, values in found.items()}
+        return cls(
+            path.stem,
+            one["ExecStart"].split(),
+            environment=dict(line.split("=", 1) for line in found.get("Environment", ())),
+            restart_seconds=float(one.get("RestartSec", 1)),
+            stop_seconds=float(one.get("TimeoutStopSec", 20)),
+            stop_signal=signal.Signals[one.get("KillSignal", "SIGTERM")],
+            limits={kind: number(one[key]) for key, kind in LIMITS.items() if key in one},
+            account=ACCOUNTS[one["User"]] if "User" in one else 0,
+            state=STATES / one["StateDirectory"] if "StateDirectory" in one else None,
+            before=[line.removeprefix("+").split() for line in found.get("ExecStartPre", ())],
+            umask=int(one.get("UMask", "022"), 8),
+            bounded=one.get("NoNewPrivileges") == "yes",
+        )
 
     def start(self) -> None:
         """Start its process, and note its number."""
@@ -108,8 +100,8 @@ class Unit:
             log = os.open(LOGS / f"{self.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            for name, wanted in self.limits.items():
-                limit(LIMITS[name], wanted)
+            for kind, wanted in self.limits.items():
+                limit(kind, wanted)
             given = {name: os.environ[name] for name in GIVEN if name in os.environ}
             home = str(self.state) if self.account else "/root"
             ours = {"PATH": PATH, "HOME": home, "LANG": "C.UTF-8", **given}
@@ -165,6 +157,11 @@ def hand_over(state: Path, account: int) -> None:
                 os.chown(name, account, account, dir_fd=at, follow_symlinks=False)
         os.chown(state, account, account)
     state.chmod(0o700)
+
+
+def number(text: str) -> int:
+    """A limit as units have it."""
+    return resource.RLIM_INFINITY if text == "infinity" else int(text)
 
 
 def limit(kind: int, wanted: int) -> None:

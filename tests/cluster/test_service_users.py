@@ -106,7 +106,15 @@ def test_a_unit_s_program_is_no_more_than_its_user(folder: Path) -> None:
 
 def told(log: Path, node: "subprocess.Popen[bytes]") -> str:
     """What the log says once it has come to its end."""
-    follow = ["timeout", "30", "tail", "--follow=name", "--retry", "--lines=+1", f"--pid={node.pid}"]
+    follow = [
+        "timeout",
+        "30",
+        "tail",
+        "--follow=name",
+        "--retry",
+        "--lines=+1",
+        f"--pid={node.pid}",
+    ]
     lines = []
     with subprocess.Popen(
         [*follow, str(log)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -164,7 +172,9 @@ hand_over(Path({str(state)!r}), {USER})
 def test_every_unit_s_user_has_a_number_that_nobody_else_has() -> None:
     users = set()
     for unit in UNITS:
-        users |= {*re.findall(r"^User=(\w+)$", (ROOT / f"{unit}.service").read_text(), re.M)}
+        users |= {
+            *re.findall(r"^User=(\w+)$", (ROOT / f"{unit}.service").read_text(), re.MULTILINE)
+        }
     assert users == {*ACCOUNTS}
     assert len({*ACCOUNTS.values()}) == len(ACCOUNTS)
 

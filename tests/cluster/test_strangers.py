@@ -20,7 +20,7 @@ import requests
 from cassandra import Unauthorized
 
 from artifacts.binaries import provide_binary
-from cluster.access.secrets import GIVEN, KEPT, Secrets
+from cluster.access.secrets import AGENTS_OWN, GIVEN, KEPT, ON_NODE, Secrets
 from cluster.health import look
 from cluster.layout import CONSUL_PORT, NODES, NOMAD_PORT, ROUTES_PORT, STATE, TRAFFIC_PORT
 from cluster.linux.namespace import LastingSwitch, Machine
@@ -31,6 +31,7 @@ from cluster.ring.schema import UnansweredError, session_at
 from harness.cluster import Cluster
 from harness.processes import in_network, network_of
 from harness.waiting import wait_for
+from node.init import ACCOUNTS
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -356,11 +357,58 @@ def test_no_secret_is_where_others_read() -> None:
 
 def test_other_users_read_no_agents_data() -> None:
     for node in NODES:
-        for name in ("consul", "nomad", "cassandra", "teracompra/access"):
+        agents = ("consul", "nomad", "cassandra")
+        for name in agents:
             mode = (node.directory / "lib" / name).stat().st_mode
-            if name != "teracompra/access":
-                assert not mode & 0o077, f"{node.name} {name} {mode:o}"
-        ls = inside(node, "setpriv", "--reuid=65534", "--clear-groups", "ls")
-        for folder in ("/var/lib/teracompra/access", "/var/lib/consul", "/var/lib/nomad"):
+            assert not mode & 0o077, f"{node.name} {name} {mode:o}"
+        ls = inside(node, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "ls")
+        folders = [f"/var/lib/{name}" for name in agents]
+        folders += [str(ON_NODE), *(str(AGENTS_OWN / name) for name in ACCOUNTS)]
+        for folder in folders:
             done = subprocess.run([*ls, folder], capture_output=True, text=True, check=False)
             assert "Permission denied" in done.stderr, folder
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda node: node.name)
+def test_agents_are_users_of_their_own(node: Any) -> None:
+    """Nomad's alone is root: its client makes control groups and mounts for others."""
+    for agent in ("consul", "cassandra", "nomad"):
+        pid = (node.directory / "log" / f"{agent}.pid").read_text()
+        status = on(node, "cat", f"/proc/{pid}/status").stdout
+        account = ACCOUNTS.get(agent, 0)
+        assert fields(status, "Uid") == fields(status, "Gid") == [str(account)] * 4
+        if account:
+            assert fields(status, "Groups") == []
+            assert fields(status, "NoNewPrivs") == ["1"]
+            for name in ("CapPrm", "CapEff", "CapAmb"):
+                assert int(fields(status, name)[0], 16) == 0
+        state = node.directory / "lib" / agent
+        assert state.stat().st_uid == account
+        if account:
+            find = ["find", str(state), "!", "-uid", str(account)]  # files go while it looks
+            assert subprocess.run(find, stdout=subprocess.PIPE, check=False).stdout == b""
+
+
+def fields(status: str, name: str) -> list[str]:
+    return next(line for line in status.splitlines() if line.startswith(f"{name}:")).split()[1:]
+
+
+def on(node: Any, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(inside(node, *command), capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("agent", ACCOUNTS)
+def test_each_agent_reads_its_own_alone(agent: str) -> None:
+    """Its own data, and its own secrets, which it can't change."""
+    account = str(ACCOUNTS[agent])
+    become = ("setpriv", f"--reuid={account}", f"--regid={account}", "--clear-groups")
+    others = {"consul", "cassandra", "nomad"} - {agent}
+    closed = [f"{ON_NODE}/secrets.json", f"{ON_NODE}/{agent}/ca.pem", f"{ON_NODE}/login/webhook"]
+    closed += [f"{folder}/{other}" for folder in ("/var/lib", AGENTS_OWN) for other in others]
+    for path in closed:
+        shown = on(NODE, *become, "ls", path).stderr
+        assert "denied" in shown or "No such file" in shown, path
+    own = f"{AGENTS_OWN}/{agent}"
+    assert "BEGIN CERTIFICATE" in on(NODE, *become, "cat", f"{own}/ca.pem").stdout
+    for change in (("touch", f"{own}/more"), ("rm", f"{own}/ca.pem"), ("tee", f"{own}/ca.pem")):
+        assert "denied" in on(NODE, *become, *change).stderr, change

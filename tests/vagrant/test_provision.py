@@ -4,6 +4,7 @@ systemd, the interface, Debian's packages are real, and so are the services.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from artifacts.cache import cache
+from cluster.access.secrets import FILE
+from cluster.access.settings import close
 from cluster.linux.namespace import Machine, Switch
 from cluster.linux.namespace import missing as namespaces_missing
 from harness.waiting import wait_for
@@ -20,6 +23,11 @@ from tests.vagrant.summary import figure, is_whole
 
 PROVISION = "/opt/teracompra/node/provision"
 SERVICES = ("consul", "cassandra", "nomad")
+OF_USERS = ("consul", "cassandra")
+"""Those that are not root."""
+OF_THEIR_USERS = "User|Group|StateDirectory|StateDirectoryMode|UMask|ExecStartPre|LimitMEMLOCK"
+HARDENING = "NoNewPrivileges|ProtectSystem|ProtectHome|PrivateTmp"
+ACCESS, AGENTS = "/var/lib/teracompra/access", "/var/lib/teracompra/agents"
 ALONE = "not there yet: node-2, node-3"
 HALT_SECONDS = 80.0  # systemd waits 90 for processes that stay after SIGTERM
 
@@ -88,6 +96,121 @@ def test_it_has_the_services_and_they_start_with_the_machine_in_order(node: Cont
         120,
         0.5,
     )
+
+
+def test_consul_and_cassandra_are_users_of_their_own_and_nobody_logs_in_as_them(
+    node: Container,
+) -> None:
+    assert owners(node) == {"consul": "consul", "cassandra": "cassandra", "nomad": "root"}
+    for service in OF_USERS:
+        assert node.output(f"getent passwd {service}").endswith(
+            f"/var/lib/{service}:/usr/sbin/nologin"
+        )
+        assert node.output(f"find /var/lib/{service} ! -user {service}") == ""
+        assert node.output(f"stat --format=%a /var/lib/{service}") == "700"
+        status = node.output(f"cat /proc/{pids(node)[service]}/status")
+        assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
+        assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
+
+
+def owners(container: Container) -> dict[str, str]:
+    """As whom each service runs."""
+    return {
+        service: container.output(f"ps -o user:32= -p {pid}")
+        for service, pid in pids(container).items()
+    }
+
+
+def test_a_machine_whose_services_were_root_s_hands_over_what_they_have(
+    disk: Disk, kit: Path, tmp_path: Path
+) -> None:
+    """1. A closed machine, with the units of an older version. 2. Those of this one. 3. Again.
+    4. Other secrets are copied to it, as root's; it is provisioned. 5. They are copied once more.
+
+    Result: 2 and 4 restart what they must, and everything is as it was, but for the users; each
+    reads its own secrets, the newest, and no others.
+    """
+    units = {name: kit / name / f"{name}.service" for name in OF_USERS}
+    new = {name: unit.read_text() for name, unit in units.items()}
+    with machine(disk, kit) as container:
+        copy_secrets(container, kit, tmp_path / "first")
+        for name, unit in units.items():
+            text = re.sub(
+                rf"^({OF_THEIR_USERS}|{HARDENING})=.*\n", "", new[name], flags=re.MULTILINE
+            )
+            unit.write_text(text.replace(f"{AGENTS}/{name}", f"{ACCESS}/{name}"))
+        try:
+            provision(container)
+            await_cassandra(container)
+            assert {*owners(container).values()} == {"root"}
+        finally:
+            for name, unit in units.items():
+                unit.write_text(new[name])
+        before = container.output(IDENTITIES)
+        said = provision(container)
+        assert [line for line in said if line.startswith("started")] == [
+            "started consul",
+            "started cassandra",
+        ]
+        assert owners(container) == {"consul": "consul", "cassandra": "cassandra", "nomad": "root"}
+        await_cassandra(container)
+        assert container.output(IDENTITIES) == before
+        for service in OF_USERS:
+            assert container.output(f"find /var/lib/{service} ! -user {service}") == ""
+        assert container.output("journalctl -u cassandra | grep -c authenticator=Password") == "2"
+        assert provision(container) == ["node-1: nothing changed"]
+        reads_its_own(container)
+        first = container.output(f"cat {AGENTS}/consul/agent.pem")
+        copy_secrets(container, kit, tmp_path / "second")
+        assert "started consul" in provision(container)
+        assert container.output(f"cat {AGENTS}/consul/agent.pem") != first
+        reads_its_own(container)
+        container.run(f"chown -R root: {ACCESS} && systemctl restart consul cassandra")
+        await_cassandra(container)
+        reads_its_own(container)
+
+
+IDENTITIES = (
+    "cat /var/lib/consul/node-id; ls /var/lib/cassandra/data; "
+    "export XDG_CACHE_HOME=/opt/teracompra/cache; "
+    "/opt/teracompra/node/bin/cassandra nodetool info | grep ^ID"
+)
+
+
+def copy_secrets(container: Container, kit: Path, folder: Path) -> None:
+    """What `vagrant up` copies to a closed machine for its agents: other ones each time.
+
+    Without what is for people: each login here would wait for tokens, and so for a leader.
+    """
+    close(folder)
+    shutil.copytree(folder / "node", kit / "secrets", ignore=shutil.ignore_patterns(FILE))
+    try:
+        container.run(f"mkdir -p {ACCESS} && cp -r /opt/teracompra/secrets/. {ACCESS}")
+        container.run(f"chown -R root: {ACCESS} && chmod 700 {ACCESS}")
+    finally:
+        shutil.rmtree(kit / "secrets")
+
+
+def await_cassandra(container: Container) -> None:
+    check = "/opt/teracompra/node/bin/check-cql"
+    wait_for(lambda: not container.run(check, code=None).returncode, "Cassandra's answer", 180, 0.5)
+
+
+def reads_its_own(container: Container) -> None:
+    """Each service's user reads its own secrets, changes none, and reads no others."""
+    for service, other in (OF_USERS, OF_USERS[::-1]):
+        become = f"runuser -u {service} --"
+        shown = container.output(f"{become} cat {AGENTS}/{service}/ca.pem")
+        assert shown == container.output(f"cat {ACCESS}/{service}/ca.pem")
+        for command in (
+            f"cat {AGENTS}/{other}/ca.pem",
+            f"ls /var/lib/{other}",
+            f"cat {ACCESS}/{service}/ca.pem",
+            f"cat {ACCESS}/login/webhook",
+            f"rm -f {AGENTS}/{service}/ca.pem",
+        ):
+            refused = container.run(f"{become} {command}", code=None)
+            assert "Permission denied" in refused.stderr, command
 
 
 def test_it_knows_the_others_and_itself_by_name(node: Container) -> None:
