@@ -14,7 +14,7 @@ import pytest
 
 from artifacts.cache import cache
 from cluster.access.secrets import FILE
-from cluster.access.settings import close
+from cluster.access.settings import close, open_up
 from cluster.linux.namespace import Machine, Switch
 from cluster.linux.namespace import missing as namespaces_missing
 from harness.waiting import wait_for
@@ -178,12 +178,18 @@ IDENTITIES = (
 
 
 def copy_secrets(container: Container, kit: Path, folder: Path) -> None:
-    """What `vagrant up` copies to a machine of a closed cluster for its agents: each time others.
+    """What `vagrant up` copies to a closed machine for its agents: other ones each time.
 
     Without what is for people: each login here would wait for tokens, and so for a leader.
     """
     close(folder)
-    shutil.copytree(folder / "node", kit / "secrets", ignore=shutil.ignore_patterns(FILE))
+    (folder / "node" / FILE).unlink()
+    copy_access(container, kit, folder)
+
+
+def copy_access(container: Container, kit: Path, folder: Path) -> None:
+    """Copy to the machine what it gets of the folder, as root's."""
+    shutil.copytree(folder / "node", kit / "secrets")
     try:
         container.run(f"mkdir -p {ACCESS} && cp -r /opt/teracompra/secrets/. {ACCESS}")
         container.run(f"chown -R root: {ACCESS} && chmod 700 {ACCESS}")
@@ -312,7 +318,7 @@ def test_packages_that_the_box_lacks_come_from_the_host_where_it_has_them(
         assert container.output("systemctl is-active systemd-resolved") == "active"
 
 
-def test_three_machines_become_a_cluster(disk: Disk, kit: Path) -> None:
+def test_three_machines_become_a_cluster(disk: Disk, kit: Path, tmp_path: Path) -> None:
     """1. Each is provisioned, one after the other. 2. Three receivers. 3. TGIBF. 4. All again.
     5. A machine is shut down.
 
@@ -321,6 +327,9 @@ def test_three_machines_become_a_cluster(disk: Disk, kit: Path) -> None:
     """
     with Switch("switch") as switch, ExitStack() as stack:
         nodes = [stack.enter_context(plugged(switch, disk, kit, number)) for number in (1, 2, 3)]
+        open_up(tmp_path)
+        for node in nodes:
+            copy_access(node, kit, tmp_path)
         said = [
             node.run(f"{PROVISION} node-{number}").stderr for number, node in enumerate(nodes, 1)
         ]
