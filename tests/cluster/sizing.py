@@ -270,6 +270,12 @@ def await_no(words: str) -> None:
     wait_until_none(lambda: places_of(words), f"no {words}", ANEW_SECONDS, 0.2)
 
 
+def forget(cluster: Cluster) -> None:
+    """Stop Prometheus, with all that it knows."""
+    cluster.nomad("job", "stop", "-purge", "-detach", PROMETHEUS)
+    await_no(PROMETHEUS_PROCESS)
+
+
 # Fixtures; tests/cluster/conftest.py has them.
 
 
@@ -335,9 +341,14 @@ def quickly(rules: str) -> str:
 
 @pytest.fixture
 def quick(sized: Cluster) -> Iterator[None]:
-    """A Prometheus that looks back for 1 minute and not 10, and webhooks with a known limit."""
+    """A Prometheus that looks back for 1 minute and not 10, and two webhooks with a known limit.
+
+    It is new: one that knows of more than two would have them again.
+    """
     folder = folder_with(QUICK, "rules/webhook.yml", quickly)
+    forget(sized)
     sized.command("run", "-var", "count=2", "-var", f"events_per_second={LIMIT}", "webhook")
+    follows(sized, 2)
     sized.command("run", "-var", f"folder={folder}", PROMETHEUS)
     try:
         yield

@@ -23,12 +23,11 @@ from harness.processes import in_network, network_of
 from harness.waiting import wait_for, wait_until_none
 from tests.cluster.sizing import (
     ANEW_SECONDS,
-    PROMETHEUS_PROCESS,
     await_firing,
-    await_no,
     beside,
     firing,
     follows,
+    forget,
     frozen,
 )
 from tests.support.say import Say
@@ -48,8 +47,7 @@ FROZEN_SECONDS, RUNNING_SECONDS = 1.5, 0.5
 @pytest.fixture(scope="module")
 def anew(at_length: None, sized: Cluster) -> None:  # noqa: ARG001
     """A Prometheus that has seen nothing of what tests before have done."""
-    sized.nomad("job", "stop", "-purge", "-detach", PROMETHEUS)
-    await_no(PROMETHEUS_PROCESS)
+    forget(sized)
     sized.command("run", PROMETHEUS)
 
 

@@ -79,7 +79,7 @@ def test_it_follows_a_step_up_and_down_and_prometheus_killed_holds_it(
     # 1. Up.
     with Generator(DOORS, tmp_path / "one", "--rate", f"{RATE}", "--seconds", "300") as run:
         began = time.monotonic()
-        wait_for(lambda: len(sized.passing()) > begin + 2, "more", FOLLOWS_SECONDS, 0.2)
+        wait_for(lambda: len(sized.passing()) > begin + 2, "more", ANEW_SECONDS, 0.2)
         up = time.monotonic() - began
         # 2. Without Prometheus.
         high = sized.count()
@@ -244,18 +244,18 @@ def test_a_deployment_is_waited_for(at_3: Cluster, stub: Stub, say: Say) -> None
     assert NOT_THERE not in str(at_3.ask(lambda client: client.job.get_job("webhook")))
 
 
-def test_more_than_fits_locks_nothing(sized: Cluster, fits: int, stub: Stub, say: Say) -> None:
+def test_more_than_fits_locks_nothing(at_3: Cluster, fits: int, stub: Stub, say: Say) -> None:
     """The autoscaler goes by what runs, so a wish stays until something else is wanted.
 
     The rules never ask for so many.
     """
     stub.say(str(fits + 1))
-    wait_for(lambda: sized.count() > fits, "the wish", FOLLOWS_SECONDS, 0.5)
+    wait_for(lambda: at_3.count() > fits, "the wish", FOLLOWS_SECONDS, 0.5)
     began = time.monotonic()
     stub.say(str(fits - 1))
-    wait_for(lambda: sized.count() < fits, "the end", GIVEN_UP_SECONDS, 0.5)
+    wait_for(lambda: at_3.count() < fits, "the end", GIVEN_UP_SECONDS, 0.5)
     say(f"{fits + 1} wanted where {fits} fit: fewer {time.monotonic() - began:.0f} s later")
-    follows(sized, fits - 1)
+    follows(at_3, fits - 1)
     stub.say(str(fits))
-    follows(sized, fits)
+    follows(at_3, fits)
     stub.say("3")

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from artifacts.binaries import provide_binary
-from cluster.layout import PROMETHEUS_PORT
+from cluster.layout import AUTOSCALER, PROMETHEUS_PORT
 from harness.cluster import DOORS, Cluster
 from harness.generator import Generator
 from harness.http import request
@@ -26,9 +26,12 @@ from tests.cluster.sizing import (
     await_evaluations,
     place_of,
 )
+from tests.cluster.test_room import fits
 from tests.support.browser import WAIT_MS, Witness
 from tests.support.checked_receiver import Receiver
 from tools.root import ROOT
+
+__all__ = ["fits"]
 
 FOLDER = ROOT / "prometheus"
 START_SECONDS = 60.0
@@ -103,11 +106,14 @@ def test_it_draws_six_graphs(
     expect(page.locator("polyline").first).to_be_attached()
 
 
-@pytest.mark.usefixtures("at_length", "quick")
+@pytest.mark.usefixtures("at_length", "by_hand", "fits", "quick")
 def test_a_cluster_whose_count_follows_its_load(
     sized: Cluster, page: Page, witness: Witness, tmp_path: Path, shoot: Callable[[str], None]
 ) -> None:
-    """By rules that look back for 1 minute, so that some minutes have all of it."""
+    """On nodes as full as those of 2 GB. By rules that look back for 1 minute, so that some minutes
+    have all of it.
+    """
+    sized.command("run", AUTOSCALER)
     await_evaluations()
     seconds = ["--seconds", str(LOAD_SECONDS)]
     with Generator(DOORS, tmp_path / "ledger", "--step", STEPS, *seconds) as load:

@@ -24,11 +24,11 @@ from tests.cluster.sizing import (
     Counts,
     await_evaluations,
     await_firing,
-    await_no,
     evaluates,
     firing,
     folder_with,
     follows,
+    forget,
     frozen,
     holds,
     place_of,
@@ -70,8 +70,7 @@ def looked_enough() -> bool:
 def test_one_without_a_history_holds_the_count_until_it_has_some(sized: Cluster, say: Say) -> None:
     """Nothing comes in, so that 2 are wanted."""
     # 1. There are 4, which somebody has scaled to without a Prometheus.
-    sized.nomad("job", "stop", "-purge", "-detach", PROMETHEUS)
-    await_no(PROMETHEUS_PROCESS)
+    forget(sized)
     scale_by_hand(sized, 4)
     follows(sized, 4)
     # 2. A new one.
