@@ -22,6 +22,7 @@ from artifacts.cassandra import (
 )
 from cluster.access.secrets import AGENTS_OWN, GIVEN, ON_NODE, Secrets
 from cluster.layout import CQL_PORT, NODES
+from cluster.ring.disk import await_room
 from tools.entry import enter
 from tools.network import interface_address
 from tools.say import fail, say
@@ -214,6 +215,7 @@ def run_node(address: str | None, data: Path | None, seeds: str | None = None) -
         storage.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         fail(f"{storage}: {error.strerror}; name another folder with --data")
+    await_room(storage)
     options = shlex.split(os.environ.get(OPTIONS, ""))
     text = everybodys = configuration.read_text()
     if address is not None or data is not None:
