@@ -18,6 +18,7 @@ FIRST: Login = ("cassandra", "cassandra")
 KEYSPACE = "system_auth"
 LET_IN_SECONDS = 60.0
 LEFT_SECONDS = 90.0  # a receiver that is stopping keeps its connections for 30 s
+SILENT_SECONDS = 20.0  # receivers say something on each connection every 3 s
 LOOK_SECONDS = 0.5
 
 
@@ -113,18 +114,25 @@ def close_roles(hosts: Sequence[str], manager: Login, names: Collection[str]) ->
 def end_role(
     hosts: Sequence[str], manager: Login, name: str, within_seconds: float = LEFT_SECONDS
 ) -> None:
-    """Have no such role, as soon as nobody on any of the nodes is logged in as it.
+    """Have no such role, as soon as nobody who is logged in as it says anything to the nodes.
 
-    Raises StillThereError if somebody stays for longer, SchemaError.
+    A machine that died has closed nothing, so its connections are there for hours, and silent.
+    Raises StillThereError if somebody goes on for longer, SchemaError.
     """
+    heard: dict[str, tuple[int, float]] = {}
     there: list[str] = []
 
     def objection() -> str:
         there.clear()
         try:
-            there.extend(one for host in hosts for one in _clients(host, manager, name))
+            found = {who: n for host in hosts for who, n in _clients(host, manager, name).items()}
         except UnansweredError as error:
             return str(error)
+        now = time.monotonic()
+        for who, requests in found.items():
+            if who not in heard or heard[who][0] != requests:
+                heard[who] = requests, now
+        there.extend(sorted(who for who in found if now - heard[who][1] < SILENT_SECONDS))
         return f"still logged in as {name}: {', '.join(there)}" if there else ""
 
     try:
@@ -135,11 +143,15 @@ def end_role(
         session.execute(f"DROP ROLE IF EXISTS {name}")
 
 
-def _clients(host: str, manager: Login, name: str) -> list[str]:
-    """Who is logged in at the node as that role, by address."""
+def _clients(host: str, manager: Login, name: str) -> dict[str, int]:
+    """Who is logged in at the node as that role, by address; how many requests each has made."""
+    query = "SELECT address, port, username, request_count FROM system_views.clients"
     with session_at([host], manager, alone=True) as session:
-        rows = list(session.execute("SELECT address, username FROM system_views.clients"))
-    return sorted({f"{row.address} at {host}" for row in rows if row.username == name})
+        return {
+            f"{row.address}:{row.port} at {host}": row.request_count
+            for row in session.execute(query)
+            if row.username == name
+        }
 
 
 def _can_login(session: Any, name: str) -> bool | None:

@@ -78,6 +78,15 @@ def test_a_role_that_is_dropped_leaves_no_rights_to_who_stays(hosts: list[str]) 
         wait_for(may_nothing, "an end of its rights", 20, 0.5)
 
 
+def test_who_says_nothing_any_more_keeps_no_role(hosts: list[str]) -> None:
+    """Such as a machine that died without closing its connections."""
+    roles.have_other_manager(hosts, MANAGER, OTHER_MANAGER)
+    with session_at(hosts, WEBHOOK):
+        roles.close_roles(hosts, OTHER_MANAGER, ["webhook"])
+        roles.end_role(hosts, OTHER_MANAGER, "webhook")
+        assert roles.known(hosts, OTHER_MANAGER, ["webhook"]) == []
+
+
 def refuses(hosts: list[str], login: Login) -> bool:
     """Whether nobody logs in so."""
     try:
