@@ -257,5 +257,5 @@ def test_more_than_fits_locks_nothing(at_3: Cluster, fits: int, stub: Stub, say:
     say(f"{fits + 1} wanted where {fits} fit: fewer {time.monotonic() - began:.0f} s later")
     follows(at_3, fits - 1)
     stub.say(str(fits))
-    follows(at_3, fits)
+    follows(at_3, fits, ANEW_SECONDS)  # 30 s after a change downwards at the earliest
     stub.say("3")
