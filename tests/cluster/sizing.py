@@ -247,6 +247,11 @@ def value_of(query: str) -> float | None:
     return float(found["result"][0]["value"][1]) if found and found["result"] else None
 
 
+def known_seconds() -> float:
+    """For how long Prometheus has looked, which is each 5 s; 300 at most."""
+    return 5 * (value_of("count_over_time(up{job='prometheus'}[5m])") or 0.0)
+
+
 def firing() -> set[str]:
     """The names of the alerts that fire; pending ones don't."""
     alerts = (prometheus_says("alerts") or {"alerts": []})["alerts"]

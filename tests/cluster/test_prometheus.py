@@ -31,6 +31,7 @@ from tests.cluster.sizing import (
     forget,
     frozen,
     holds,
+    known_seconds,
     place_of,
     places_of,
     scale_by_hand,
@@ -50,8 +51,6 @@ ENOUGH_LOOKS = 10
 """As in `quickly`."""
 SHORT = "min_over_time((webhook:expected - webhook:reporting)[1m:5s])"
 """How many have not reported for a minute, at least."""
-KNOWN = "count_over_time(up{job='prometheus'}[5m]) * 5"
-"""For how many seconds Prometheus has looked."""
 RENAMED = "prometheus-renamed"
 
 
@@ -154,7 +153,7 @@ def test_receivers_that_call_a_metric_otherwise_hold_the_count(
             sized.command("run", "-var", f"folder={folder}", PROMETHEUS)
             wait_for(lambda: holds("no value"), "no value", ANEW_SECONDS, 0.5)
             seconds = await_firing("AutoscalerDead", seconds=FIRES_SECONDS)
-            wait_for(lambda: (value_of(KNOWN) or 0) > 120, "two minutes", FIRES_SECONDS, 0.5)
+            wait_for(lambda: known_seconds() > 120, "two minutes", FIRES_SECONDS, 0.5)
             assert holds("no value")
         assert value_of("sum(webhook_limit)")
         say(f"AutoscalerDead after {seconds:.0f} s; {counts.lowest} at least")

@@ -147,7 +147,7 @@ def test_without_consul_everything_else_works(three: list[Receiver], consul: Con
 
     # Result: each change was logged, and not each question.
     assert asked.log.count("no list of allocations until Consul") == 1
-    assert asked.log.count("Consul says again") == 1
+    assert asked.log.count("Consul lists the live allocations again") == 1
 
 
 def test_tells_how_many_are_wanted_while_somebody_says(tmp_path: Path, consul: Consul) -> None:

@@ -47,4 +47,4 @@ def test_each_lists_all_that_the_name_has_as_these_call_themselves(tmp_path: Pat
             wanted = [(id_, node, id_ == own) for id_, node in both]
             wait_for(lambda r=receiver, w=wanted: rows(r) == w, "the list of both")  # type: ignore[misc]
         assert a.log.count("no list of allocations until the name receivers says") == 1
-        assert a.log.count("the name receivers says again") == 1
+        assert a.log.count("the name receivers lists the live allocations again") == 1
