@@ -124,6 +124,7 @@ def test_a_cluster_whose_count_follows_its_load(
     wait_for(lambda: sized.count() < high, "fewer", DOWN_SECONDS, 1)
     node, _ = place_of(PROMETHEUS_PROCESS)
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page.set_viewport_size({"width": 1280, "height": 980})  # for all six
     page.goto(f"{node.url(PROMETHEUS_PORT)}/consoles/webhook.html")
     allocations = page.locator("section", has_text=re.compile("^Allocations"))
     for name in ("wanted", "running", "room for"):
