@@ -229,6 +229,7 @@ def _put_back(cluster: Cluster, stage: Stage, before: dict[str, dict[str, Any]])
         _give_back(job)
     shutil.rmtree(KIT / FOLDER, ignore_errors=True)
     cluster.await_passing(before[WEBHOOK]["TaskGroups"][0]["Count"])
+    wait_for(evaluates, "the autoscaler's evaluations", CHANGE_SECONDS, LOOK_SECONDS)
 
 
 def _give_back(job: dict[str, Any]) -> None:

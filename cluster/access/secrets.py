@@ -66,6 +66,7 @@ class Secrets:
     """The password of that role; empty in the secrets of clusters from before there was one."""
     cassandra_webhook: str = ""
     cassandra_manager_role: str = MANAGER
+    """A name, and no secret; nor is the next one."""
     cassandra_webhook_role: str = WEBHOOK
 
     @classmethod
