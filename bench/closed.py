@@ -12,16 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench import wrk
+from bench.cluster import FIRST_SECONDS, LOADS
 from bench.figures import Figures, conditions, ratio, table
 from bench.processes import cpu_seconds, memory_mib
-from bench.wrk import Load, Measured
+from bench.wrk import Measured
 from harness.cluster import COMMAND, DOORS, Cluster
 from tools.say import fail, say
 
-LOADS = (Load("256 kept-alive", 256), Load("one per event", 64, keep_alive=False))
 KINDS = ("open", "closed")
 URL = f"{DOORS[0]}/events"
-FIRST_SECONDS = 20  # until Cassandra's JVMs have compiled what they run most
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in range(1, options.rounds + 1):
         for kind in KINDS if number % 2 else KINDS[::-1]:
             say(f"round {number}/{options.rounds}, {kind}")
-            one = measure(kind, options.seconds)
+            try:
+                one = measure(kind, options.seconds)
+            except subprocess.CalledProcessError as error:  # it has said why
+                fail(f"{' '.join(map(str, error.cmd))} did not succeed; its message is above")
             rounds[kind].append(one)
             say(f"round {number}/{options.rounds}, {kind}: up in {one.up_seconds:.0f} s")
             for load, run in one.measured.items():

@@ -16,16 +16,24 @@ def cpu_seconds(pid: int) -> float:
         for task in Path(f"/proc/{pid}/task").iterdir()
         for child in (task / "children").read_text().split()
     ]
-    return _ticks(pid, 4) / _TICKS_A_SECOND + sum(map(cpu_seconds, children))
+    return _seconds_in(_stat(pid), 4) + sum(map(cpu_seconds, children))
 
 
 def own_cpu_seconds(pid: int) -> float:
     """The same without its children."""
-    return _ticks(pid, 2) / _TICKS_A_SECOND
+    return own_seconds_in(_stat(pid))
 
 
-def _ticks(pid: int, fields: int) -> int:
+def own_seconds_in(stat: str) -> float:
+    """The same, from what /proc/PID/stat says. Raises LookupError or ValueError if it is cut."""
+    return _seconds_in(stat, 2)
+
+
+def _seconds_in(stat: str, fields: int) -> float:
     """The sum of utime and stime, and with four fields of cutime and cstime."""
     # The name, in brackets, may hold spaces; utime is field 14 of the line.
-    line = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, line[11 : 11 + fields]))
+    return sum(map(int, stat.rpartition(")")[2].split()[11 : 11 + fields])) / _TICKS_A_SECOND
+
+
+def _stat(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text()

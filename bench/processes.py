@@ -6,6 +6,8 @@ from pathlib import Path
 
 from bench.cpu import own_cpu_seconds
 from cluster.layout import PARTS
+from harness.processes import command_line
+from harness.processes import processes as all_processes
 
 WEBHOOK = "webhook"
 KINDS = {"-m webhook": WEBHOOK, **{part.process: part.title for part in PARTS}}
@@ -14,11 +16,8 @@ KINDS = {"-m webhook": WEBHOOK, **{part.process: part.title for part in PARTS}}
 
 def processes() -> Iterator[tuple[int, str]]:
     """All processes of a part: their number, and the part."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+    for folder in all_processes():
+        command = command_line(folder)
         part = KINDS.get(max((word for word in KINDS if word in command), key=len, default=""))
         if part is not None and "unshare" not in command:
             yield int(folder.name), part

@@ -162,7 +162,7 @@ class Cluster:
         return {
             node.name: {
                 pid: line
-                for pid, line in in_network(network_of(namespaces.running(node.name))).items()
+                for pid, line in processes_on(node).items()
                 if any(word in line for word in ("/bin/", "-m webhook"))
                 and "/node/bin/" not in line
             }
@@ -214,6 +214,12 @@ class Cluster:
         self.await_well()
         with suppress(ClusterError):  # it is tried; a test that needs it says so
             spread()
+
+
+def processes_on(node: Node) -> dict[int, str]:
+    """The command lines of the node's processes, by process number; none if it is down."""
+    network = network_of(namespaces.running(node.name))
+    return in_network(network) if network else {}
 
 
 def run(

@@ -12,7 +12,7 @@ import argparse
 import os
 from pathlib import Path
 
-from cluster.access.secrets import AGENTS_OWN, ON_NODE
+from cluster.access.secrets import AGENTS_OWN, ON_NODE, write_private
 
 STATES = Path("/var/lib")
 AGENT_READS = {".json", ".pem"}
@@ -57,10 +57,4 @@ def _keep(file: Path, text: str, group: int) -> None:
     """Have the file say this, all of it at once; one that does so already stays as it is."""
     if file.exists() and file.stat().st_gid == group and file.read_text() == text:
         return
-    new = file.with_name(f".{file.name}.new")
-    new.unlink(missing_ok=True)
-    new.touch(0o600)
-    new.write_text(text)
-    os.chown(new, -1, group)
-    new.chmod(0o640)
-    new.replace(file)
+    write_private(file, text, 0o640, group)

@@ -4,7 +4,6 @@ The figures are from /proc, of the process and not of its control group: what a 
 page cache it gives back when others need it. See proc_pid_status(5) and proc_pid_stat(5).
 """
 
-import os
 import threading
 import time
 from contextlib import suppress
@@ -12,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from bench.cpu import own_seconds_in
 from bench.parts.usage import Look, Unit
 from cluster.layout import AUTOSCALER, NODES, PROMETHEUS, WEBHOOK
-from cluster.nodes import namespaces
-from harness.processes import in_network, network_of
+from harness.cluster import processes_on
 
 EVERY_SECONDS = 1.0
 BESIDES = "Cassandra, Consul and Nomad of a node"
-_TICKS = os.sysconf("SC_CLK_TCK")
 _FORGET_PEAK = "5"
 """Written to clear_refs it has VmHWM begin anew: proc_pid_clear_refs(5)."""
 
@@ -87,8 +85,7 @@ class Looks:
         at = time.monotonic()
         units: dict[tuple[str, str], Unit] = {}
         for node in NODES:
-            network = network_of(namespaces.running(node.name))
-            for pid, line in in_network(network).items() if network else ():
+            for pid, line in processes_on(node).items():
                 kind = kind_of(line)
                 one = self._unit(pid) if kind is not None else None
                 if kind is None or one is None:
@@ -115,12 +112,10 @@ class Looks:
 def unit_of(status: str, stat: str) -> Unit:
     """From a process's `status` and `stat`. Raises LookupError for one without memory."""
     lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    # The name, in brackets, may hold spaces; utime and stime are fields 14 and 15.
-    fields = stat.rpartition(")")[2].split()
     return Unit(
         memory=int(lines["VmRSS"].split()[0]) * 1024,
         peak=int(lines["VmHWM"].split()[0]) * 1024,
-        cpu_seconds=(int(fields[11]) + int(fields[12])) / _TICKS,
+        cpu_seconds=own_seconds_in(stat),
     )
 
 

@@ -16,16 +16,14 @@ from typing import Any
 from urllib.parse import quote
 
 from bench.sizing.path import Allocation, allocation_of, asked_of, wanted_of
-from cluster.autoscaling.view import Autoscaler, autoscaler_at
+from cluster.autoscaling.view import autoscaler_among
 from cluster.findings import sized_by_itself
 from cluster.health import ask_nomad, look
 from cluster.layout import AUTOSCALER, NODES, ON_NODES, PROMETHEUS, WEBHOOK
-from cluster.nodes import namespaces
 from cluster.nodes.namespaces import KIT
 from cluster.room import Room, room_for_webhook
-from harness.cluster import Cluster
+from harness.cluster import Cluster, processes_on
 from harness.http import request
-from harness.processes import in_network, network_of
 from harness.waiting import wait_for
 from tools.say import say
 from tools.stops import stops_put_off
@@ -80,7 +78,12 @@ class Stage:
             self._run(AUTOSCALER)
         if not setting.autoscaling:
             self._cluster.nomad("job", "stop", "-detach", AUTOSCALER, code=None)
-            wait_for(lambda: view() is None, "the autoscaler's end", CHANGE_SECONDS, LOOK_SECONDS)
+            wait_for(
+                lambda: autoscaler_among() is None,
+                "the autoscaler's end",
+                CHANGE_SECONDS,
+                LOOK_SECONDS,
+            )
         self._lay_out(setting.rules)
         count = setting.count if setting.floor is None else setting.floor
         self._run(WEBHOOK, *self._variables(setting, count))
@@ -183,19 +186,14 @@ def refuse() -> str:
         return "there is no cluster; scripts/cluster up"
     if not sized_by_itself():
         return "no autoscaler runs, so there is nothing to measure: scripts/cluster up"
-    if view() is None or not evaluates():
+    if autoscaler_among() is None or not evaluates():
         return "the autoscaler does not evaluate: scripts/cluster status says why"
     return ""
 
 
-def view() -> Autoscaler | None:
-    """What the autoscaler does, wherever it is; None where there is none."""
-    return next((one for one in map(autoscaler_at, NODES) if one is not None), None)
-
-
 def evaluates() -> bool:
     """Whether it asks how many are wanted, and gets an answer."""
-    one = view()
+    one = autoscaler_among()
     return one is not None and one.evaluates
 
 
@@ -209,7 +207,7 @@ def processes(words: str) -> list[int]:
     """The nodes' processes whose program has this name and arguments."""
     found: list[int] = []
     for node in NODES:
-        lines = in_network(network_of(namespaces.running(node.name)))
+        lines = processes_on(node)
         found += [pid for pid, line in lines.items() if line.startswith(f"{ON_NODES}/bin/{words}")]
     return found
 

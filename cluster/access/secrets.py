@@ -18,6 +18,7 @@ Nothing of it is in the kit, in a job, in an argument or in a log.
 
 import base64
 import json
+import os
 import secrets
 import uuid
 from dataclasses import asdict, dataclass, replace
@@ -130,16 +131,17 @@ class Secrets:
         write_private(folder / FILE, json.dumps(asdict(self), indent=2))
 
 
-def write_private(file: Path, text: str, mode: int = 0o600) -> None:
+def write_private(file: Path, text: str, mode: int = 0o600, group: int = -1) -> None:
     """Write a file that only its owner can read, all of it at once.
 
     In a folder that nobody else may enter it can have another `mode`: for tasks that get it by a
-    mount.
+    mount. With a `group` (its number) it is that one's.
     """
     new = file.with_name(f".{file.name}.new")
     new.unlink(missing_ok=True)
     new.touch(0o600)
     new.write_text(text)
+    os.chown(new, -1, group)
     new.chmod(mode)
     new.replace(file)
 

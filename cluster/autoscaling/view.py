@@ -2,13 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException
 
 from cluster.autoscaling.gate import get
-from cluster.layout import GATE_PORT, Node
+from cluster.layout import GATE_PORT, NODES, Node
 
 ASK_SECONDS = 2.0
 SILENT_SECONDS = 20.0
@@ -46,3 +46,8 @@ def autoscaler_at(node: Node, now: Callable[[], float] = time.time) -> Autoscale
     if status != HTTPStatus.OK:
         return None
     return Autoscaler(None if wanted is None else int(wanted), why, now() - asked_at)
+
+
+def autoscaler_among(nodes: Iterable[Node] = NODES) -> Autoscaler | None:
+    """What it does, on whichever of the nodes it is; None where there is none."""
+    return next((one for one in map(autoscaler_at, nodes) if one is not None), None)

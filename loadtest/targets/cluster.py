@@ -8,7 +8,7 @@ from typing import Any
 
 from artifacts import binaries, cassandra
 from cluster.access.secrets import GIVEN, WEBHOOK_LOGIN, Secrets
-from cluster.autoscaling.view import autoscaler_at
+from cluster.autoscaling.view import autoscaler_among
 from cluster.health import Health, Instance, ask_nomad, look
 from cluster.layout import AUTOSCALER, NODES, TRAFFIC_PORT, WEBHOOK
 from cluster.nodes.virtual import ACCESS
@@ -93,8 +93,8 @@ class ClusterTarget(Target):
 def _asked(health: Health) -> int | None:
     """How many allocations the autoscaler was last told to bring about."""
     at = {one.node for one in health.services.get(AUTOSCALER, [])}
-    views = (autoscaler_at(node) for node in NODES if node.name in at)
-    return next((view.wanted for view in views if view is not None), None)
+    view = autoscaler_among(node for node in NODES if node.name in at)
+    return None if view is None else view.wanted
 
 
 def _scale_status(client: Any) -> Any:

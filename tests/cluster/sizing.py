@@ -20,13 +20,11 @@ from urllib.parse import quote
 
 import pytest
 
-from cluster.autoscaling.view import Autoscaler, autoscaler_at
+from cluster.autoscaling.view import autoscaler_among
 from cluster.layout import AUTOSCALER, HOST_ADDRESS, NODES, PROMETHEUS, PROMETHEUS_PORT, Node
-from cluster.nodes import namespaces
 from cluster.nodes.namespaces import KIT
-from harness.cluster import Cluster
+from harness.cluster import Cluster, processes_on
 from harness.http import request
-from harness.processes import in_network, network_of
 from harness.waiting import wait_for, wait_until_none
 
 LIMIT, RATE = 40, 130
@@ -152,7 +150,7 @@ def places_of(words: str) -> list[tuple[Node, int]]:
     return [
         (node, pid)
         for node in NODES
-        for pid, line in in_network(network_of(namespaces.running(node.name))).items()
+        for pid, line in processes_on(node).items()
         if line.startswith(words)
     ]
 
@@ -197,19 +195,14 @@ def beside(act: Callable[[threading.Event], None], threads: int = 1) -> Iterator
         future.result()
 
 
-def view() -> Autoscaler | None:
-    """What the autoscaler does, wherever it is."""
-    return next((one for one in map(autoscaler_at, NODES) if one is not None), None)
-
-
 def evaluates() -> bool:
-    one = view()
+    one = autoscaler_among()
     return one is not None and one.evaluates
 
 
 def holds(why: str) -> bool:
     """Whether the autoscaler has no number, for that reason."""
-    one = view()
+    one = autoscaler_among()
     return one is not None and why in one.why
 
 

@@ -16,11 +16,9 @@ from pathlib import Path
 import pytest
 
 from cluster.layout import NODES, PROMETHEUS
-from cluster.nodes import namespaces
-from harness.cluster import DOORS, Cluster
+from harness.cluster import DOORS, Cluster, processes_on
 from harness.generator import Generator
 from harness.http import request
-from harness.processes import in_network, network_of
 from harness.waiting import wait_for, wait_until_none
 from tests.cluster.sizing import (
     ANEW_SECONDS,
@@ -99,7 +97,7 @@ def cassandras(count: int) -> list[int]:
     return [
         pid
         for node in NODES[:count]
-        for pid, line in in_network(network_of(namespaces.running(node.name))).items()
+        for pid, line in processes_on(node).items()
         if "CassandraDaemon" in line
     ]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from cluster.autoscaling.view import autoscaler_among
 from cluster.deployments import latest
 from cluster.layout import AUTOSCALER
 from harness.cluster import DOORS, WELL_SECONDS, Cluster
@@ -35,7 +36,6 @@ from tests.cluster.sizing import (
     kill,
     place_of,
     scale_by_hand,
-    view,
 )
 from tests.cluster.test_room import fits
 from tests.support.browser import WAIT_MS
@@ -121,7 +121,7 @@ def test_it_follows_again_after_prometheus_was_away(at_3: Cluster, stub: Stub, s
     try:
         with Counts(at_3) as counts:
             wait_for(lambda: not evaluates(), "the first 502", FOLLOWS_SECONDS, 0.5)
-            assert "refused" in str(view())
+            assert "refused" in str(autoscaler_among())
     finally:
         stub.say("4")
         stub.reopen()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.autoscaling.view import autoscaler_among
 from cluster.layout import PROMETHEUS
 from harness.cluster import DOORS, WELL_SECONDS, Cluster
 from harness.generator import Generator
@@ -36,7 +37,6 @@ from tests.cluster.sizing import (
     places_of,
     scale_by_hand,
     value_of,
-    view,
 )
 from tests.support.say import Say
 
@@ -79,7 +79,7 @@ def test_one_without_a_history_holds_the_count_until_it_has_some(sized: Cluster,
         sized.command("run", "-var", f"folder=/opt/teracompra/{QUICK}", PROMETHEUS)
         await_evaluations()
         assert not looked_enough()
-        one = view()
+        one = autoscaler_among()
         assert one is not None
         assert one.wanted == 4
         wait_for(looked_enough, "a minute of history", ANEW_SECONDS, 0.1)

@@ -28,8 +28,7 @@ from cluster.nodes import namespaces
 from cluster.nodes.namespaces import KIT, inside
 from cluster.ring.roles import FIRST
 from cluster.ring.schema import UnansweredError, session_at
-from harness.cluster import Cluster
-from harness.processes import in_network, network_of
+from harness.cluster import Cluster, processes_on
 from harness.waiting import wait_for
 from node.init import ACCOUNTS
 
@@ -336,7 +335,7 @@ def test_no_secret_is_where_others_read() -> None:
     known["operator"] = operator or "none was made"
     told: dict[str, str] = {}
     for node in NODES:
-        for pid, line in in_network(network_of(namespaces.running(node.name))).items():
+        for pid, line in processes_on(node).items():
             told[f"{node.name} argv {pid}"] = line
             if Path(f"/proc/{pid}").stat().st_uid:
                 text = Path(f"/proc/{pid}/environ").read_text(errors="replace")

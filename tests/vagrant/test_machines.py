@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import pytest
 
-from cluster.autoscaling.view import autoscaler_at
+from cluster.autoscaling.view import autoscaler_among
 from cluster.display import lines
 from cluster.health import Health, ask_nomad, look
 from cluster.layout import AUTOSCALER, NODES, PROMETHEUS, TRAFFIC_PORT
@@ -297,8 +297,8 @@ def await_receivers(count: int) -> None:
 
 def test_the_count_follows_the_load_once_two_jobs_run(vagrant: Vagrant) -> None:
     def evaluates() -> bool:
-        views = (autoscaler_at(node) for node in NODES)
-        return any(view.evaluates for view in views if view is not None)
+        view = autoscaler_among()
+        return view is not None and view.evaluates
 
     with vagrant.watch():
         for name in (PROMETHEUS, AUTOSCALER):
