@@ -50,6 +50,29 @@ for port in map(int, sys.argv[2:]):
     except OSError:
         pass
 """
+HEAR = """
+import select, socket, sys
+last, *ports = map(int, sys.argv[1:])
+ears, heard = {}, []
+for port in (last, *ports):
+    ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ear.bind(("", port))
+    ears[ear] = port
+print("hears", flush=True)
+while last not in heard:
+    for ear in select.select(list(ears), [], [], 60)[0] or sys.exit("nothing was heard"):
+        ear.recv(100)
+        heard.append(ears[ear])
+print(*heard)
+"""
+TELL = """
+import socket, sys
+host, source, *ports = sys.argv[1:]
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mouth:
+    mouth.bind(("", int(source)))
+    for port in ports:
+        mouth.sendto(b"x", (host, int(port)))
+"""
 ROGUE = {"Name": "webhook", "ID": "rogue", "Address": "192.168.56.66", "Port": 9}
 EVIL = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
 
@@ -79,6 +102,20 @@ def test_a_stranger_reaches_the_doors_and_no_other_port(stranger: Machine, node:
     assert ports > {7000, 8300, 8301, 4647, 4648, 9042}  # this looks at the right machine
     knock = (sys.executable, "-c", KNOCK, node.address, *map(str, sorted(ports)))
     assert {int(port) for port in stranger.must(*knock).split()} == OPEN_TO_ALL
+
+
+def test_no_datagram_passes_for_an_answer(stranger: Machine) -> None:
+    """From no port of names, time or addresses: only where answers to the node's questions go."""
+    own, answers = (5301, 8899, 32000), 40000
+    hear = inside(NODE, sys.executable, "-c", HEAR, str(answers), *map(str, own))
+    with subprocess.Popen(hear, stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdout is not None
+        assert listener.stdout.readline() == "hears\n"
+        for source in (67, 123, 547, 50000, 53):
+            ports = map(str, (*own, answers) if source == 53 else own)
+            stranger.must(sys.executable, "-c", TELL, NODE.address, str(source), *ports)
+        assert listener.stdout.read().split() == [str(answers)]
+    assert listener.returncode == 0
 
 
 def test_without_a_token_one_may_look() -> None:

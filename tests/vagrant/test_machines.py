@@ -10,6 +10,7 @@ Their order is kept, random or not: each could be the first, but every `up` take
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -252,6 +253,23 @@ def test_the_ports_of_node_1_are_this_machine_s_too(vagrant: Vagrant) -> None:
     with vagrant.watch():
         for port, path in ((9999, "/ready"), (9998, "/health"), (8500, leader), (4646, leader)):
             patiently(partial(answers, port, path), GRACE_SECONDS)
+
+
+def test_just_ssh_answers_on_the_network_shared_with_others(vagrant: Vagrant) -> None:
+    """Other machines of the same host are on eth0's network, too; this machine asks as they do."""
+    shown = vagrant.ssh("node-1", "ip -4 -o address show dev eth0")
+    address = shown.split()[3].partition("/")[0]
+    ports = (22, 4646, 4647, 8301, 8500, 9042, 9998, 9999)
+    assert {port for port in ports if opens(address, port)} == {22}
+
+
+def opens(address: str, port: int) -> bool:
+    """Whether something takes a connection there."""
+    try:
+        socket.create_connection((address, port), LOOK_WITHIN_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_a_job_is_run_as_typed_in_the_login_folder(vagrant: Vagrant, show: Show) -> None:
