@@ -27,7 +27,7 @@ class SchemaError(Exception):
 
 
 class UnansweredError(SchemaError):
-    """The ring did not answer in time. It may do so the next time."""
+    """The ring, or enough of its nodes, did not answer in time. They may the next time."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _execute(session: Any, statement: str) -> None:
     future = session.execute_async(statement)
     future.result()
     if not future.is_schema_agreed:
-        raise SchemaError(f"the nodes do not agree on the schema after: {statement}")
+        raise UnansweredError(f"the nodes do not agree on the schema after: {statement}")
 
 
 def apply_at(
@@ -208,7 +208,7 @@ def session_at(
 
     Any node of the ring may be asked then; `alone`, just those, and no other is connected to.
     """
-    from cassandra import OperationTimedOut
+    from cassandra import OperationTimedOut, Timeout, Unavailable
     from cassandra.auth import PlainTextAuthProvider
     from cassandra.cluster import (
         EXEC_PROFILE_DEFAULT,
@@ -236,7 +236,7 @@ def session_at(
     except NoHostAvailable as error:
         reasons = ", ".join(f"{host}: {reason}" for host, reason in error.errors.items())
         raise UnansweredError(f"no node answers ({reasons})") from error
-    except OperationTimedOut as error:
+    except (OperationTimedOut, Timeout, Unavailable) as error:
         raise UnansweredError(f"no answer in time ({error})") from error
     except DriverException as error:
         raise SchemaError(str(error)) from error

@@ -12,9 +12,11 @@ from cluster.ring.schema import (
     UNANSWERED,
     Schema,
     SchemaError,
+    UnansweredError,
     apply_schema,
     replication,
     replication_changes,
+    session_at,
 )
 from harness.ring import CASSANDRA, Ring
 from harness.waiting import wait_for
@@ -218,6 +220,35 @@ def test_more_replicas_than_nodes_are_refused(lone_node: Ring) -> None:
     refused = script("--hosts", lone_node.hosts[0], "--replication", "2", "--keyspace", "more")
     assert refused.returncode == 1
     assert "there is 1 node" in refused.stderr
+
+
+def written(hosts: list[str], keyspace: str, level: str) -> None:
+    """Write a row, so that as many nodes as the consistency level says know it."""
+    from cassandra import ConsistencyLevel
+    from cassandra.query import SimpleStatement
+
+    row = f"INSERT INTO {keyspace}.lanes (minute, lane) VALUES (1, uuid())"
+    statement = SimpleStatement(row, consistency_level=ConsistencyLevel.name_to_value[level])
+    with session_at(hosts, alone=True) as session:
+        session.execute(statement)
+
+
+def test_too_few_nodes_for_now_is_no_answer_yet(three_nodes: Ring) -> None:
+    """A node that hangs: its ring has it as alive at first. Result: who asked may ask again."""
+    keyspace = three_nodes.new_keyspace()
+    hosts = three_nodes.hosts[:1]
+    written(hosts, keyspace, "ALL")
+    three_nodes.pause(3)
+    try:
+        with pytest.raises(UnansweredError, match="timed out"):
+            written(hosts, keyspace, "ALL")
+        wait_for(lambda: "DN" in three_nodes.nodetool(1, "status"), "the ring to notice", 60)
+        with pytest.raises(UnansweredError, match="required_replicas"):
+            written(hosts, keyspace, "ALL")
+    finally:
+        three_nodes.resume(3)
+        three_nodes.wait_up()
+    written(hosts, keyspace, "ALL")
 
 
 def test_a_ring_that_does_not_answer_is_named() -> None:
