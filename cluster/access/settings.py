@@ -29,11 +29,14 @@ FOLDERS = (*AGENTS, WEBHOOK_LOGIN.parent.name)
 """Of what nodes get."""
 
 
-def choose(folder: Path, *, wanted: bool | None, runs: bool) -> bool:
+TURN = "scripts/cluster down --keep-data, then scripts/cluster up --{kind}"
+
+
+def choose(folder: Path, *, wanted: bool | None, runs: bool, turn: str = TURN) -> bool:
     """Have `folder` as `wanted`, or as it was, or closed; whether the cluster is closed.
 
     Raises ClusterError if the cluster runs, and as the other kind: agents that are told different
-    things would part.
+    things would part. `turn` is how it becomes one of that `{kind}`.
     """
     node = folder / "node"
     before = False if runs else None  # one that runs and has no such folder is of an older version
@@ -43,7 +46,7 @@ def choose(folder: Path, *, wanted: bool | None, runs: bool) -> bool:
         kinds = {True: "closed", False: "open"}
         raise ClusterError(
             f"the cluster that runs is {kinds[is_closed]}; to have it {kinds[closed]}, with its "
-            f"data: scripts/cluster down --keep-data, then scripts/cluster up --{kinds[closed]}"
+            f"data: {turn.format(kind=kinds[closed])}"
         )
     if closed:
         close(folder, runs=runs)

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import shutil
+import socket
 import tarfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from artifacts.cache import cache
 from artifacts.release import PYTHON
 from cluster import kit
 from cluster.access import settings
-from cluster.layout import ClusterError
+from cluster.layout import CONSUL_PORT, NODES, ClusterError, Node
 from cluster.nodes.kind import NAMES, NodeKind
 from tools.root import ROOT
 from tools.say import say
@@ -23,6 +24,7 @@ KIT = ROOT / ".vagrant" / "kit"
 ACCESS = ROOT / ".vagrant" / "access"
 OPEN = "TERACOMPRA_OPEN"
 KEPT = ("bin", "cache", "releases")
+LOOK_SECONDS = 2.0
 WITHIN_SECONDS = 3600.0  # machines may be emulated, which takes some 15 minutes
 EMULATED = Path("/etc/systemd/system/cassandra.service.d/emulated.conf")  # provision writes it
 PATIENT = ("-var", "healthy_deadline=10m")
@@ -50,13 +52,16 @@ def fill(folder: Path, box: str) -> None:
 def choose_access() -> None:
     """Make the secrets that the machines share; none if OPEN is 1.
 
-    Machines that are there stay what they are, unless it is set. Raises OSError, ClusterError.
+    Machines that are there stay what they are, unless it is set; ones that run, in any case. Raises
+    OSError, ClusterError.
     """
     there = any(ROOT.glob(".vagrant/machines/*/*/id"))
     wanted = {"": None, "0": True, "1": False}.get(word := os.environ.get(OPEN, ""), word)
     if isinstance(wanted, str):
         raise ClusterError(f"{OPEN}={word}: allowed is 1 (open) or 0 (closed)")
-    settings.choose(ACCESS, wanted=wanted, runs=there and wanted is None)
+    runs = there and (wanted is None or any(map(_runs, NODES)))
+    turn = f"vagrant halt, then {OPEN}={word} vagrant up --provision"
+    settings.choose(ACCESS, wanted=wanted, runs=runs, turn=turn)
 
 
 def release(version: str) -> None:
@@ -88,6 +93,15 @@ def _place_debian(folder: Path, box: str) -> None:
     shutil.rmtree(folder / "debian", ignore_errors=True)
     if _kept(box).exists():
         kit.mirror(_kept(box), folder / "debian")
+
+
+def _runs(node: Node) -> bool:
+    """Whether the node's Consul takes connections."""
+    try:
+        socket.create_connection((node.address, CONSUL_PORT), LOOK_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def _kept(box: str) -> Path:

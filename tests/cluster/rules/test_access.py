@@ -80,6 +80,8 @@ def test_a_cluster_that_runs_does_not_change_kind(folder: Path, *, wanted: bool)
     choose(folder, wanted=not wanted, runs=False)
     with pytest.raises(ClusterError, match="down --keep-data"):
         choose(folder, wanted=wanted, runs=True)
+    with pytest.raises(ClusterError, match="data: say closed" if wanted else "data: say open"):
+        choose(folder, wanted=wanted, runs=True, turn="say {kind}")
     assert (secrets(folder) is None) is wanted
 
 
