@@ -4,16 +4,19 @@ The real parts throughout; most tests have a stub in Prometheus' place (tests/cl
 What Prometheus itself may lack is in test_prometheus.py.
 """
 
+import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 
 from cluster.autoscaling.view import autoscaler_among
 from cluster.deployments import latest
-from cluster.layout import AUTOSCALER
+from cluster.layout import AUTOSCALER, NODES, NOMAD_PORT
 from harness.cluster import DOORS, WELL_SECONDS, Cluster
 from harness.generator import Generator
 from harness.waiting import wait_for
@@ -68,6 +71,29 @@ def test_the_live_page_shows_how_many_are_wanted_and_run(page: Page) -> None:
     page.goto(DOORS[0])
     shown = re.compile(r"^[1-9]\d* wanted, [1-9]\d* running$")
     expect(page.locator("#wanted")).to_have_text(shown, timeout=4 * WAIT_MS)
+
+
+def test_it_may_scale_and_nothing_else(sized: Cluster) -> None:
+    """By the token that Nomad gives its task, which the node's root can read."""
+    lines = Path(f"/proc/{place_of(AUTOSCALER_PROCESS)[1]}/environ").read_text().split("\0")
+    told = dict(line.split("=", 1) for line in lines if line)
+    alloc, headers = told["NOMAD_ALLOC_ID"], {"X-Nomad-Token": told["NOMAD_TOKEN"]}
+
+    def answer(method: str, path: str, document: Any = None) -> requests.Response:
+        url, body = f"{NODES[0].url(NOMAD_PORT)}/v1/{path}", json.dumps(document)
+        return requests.request(method, url, data=body, headers=headers, timeout=5)
+
+    for method, path, document in (
+        ("POST", "jobs", {"Job": sized.ask(lambda client: client.job.get_job(AUTOSCALER))}),
+        ("DELETE", "job/webhook", None),
+        ("POST", "acl/policy/mine", {"Name": "mine", "Rules": ""}),
+        ("PUT", "var/mine", {"Path": "mine", "Items": {"a": "b"}}),
+        ("GET", f"client/fs/ls/{alloc}?path=/", None),
+        ("PUT", f"client/allocation/{alloc}/restart", {}),
+    ):
+        assert answer(method, path, document).status_code == 403, path
+    policies = answer("GET", "scaling/policies")
+    assert [one["Target"]["Job"] for one in policies.json()] == ["webhook"]
 
 
 @pytest.mark.usefixtures("quick")

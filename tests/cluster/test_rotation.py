@@ -25,10 +25,7 @@ from harness.cluster import COMMAND, Cluster
 from harness.verification import Bounds
 from harness.waiting import wait_for
 from tests.cluster.load import load
-
-PORTS = {"consul": 8300, "nomad": 4647, "cassandra": 7000}
-RPC_TLS = {"consul": "03", "nomad": "04", "cassandra": ""}
-"""What a connection begins with that is to go on as TLS (agent/pool, helper/pool: RpcTLS)."""
+from tests.cluster.planes import PORTS, RPC_TLS
 
 
 def served(node: Node, agent: str) -> str:

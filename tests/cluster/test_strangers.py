@@ -20,9 +20,17 @@ import requests
 from cassandra import Unauthorized
 
 from artifacts.binaries import provide_binary
+from cluster.access.grants import operator_token
 from cluster.access.secrets import AGENTS_OWN, GIVEN, KEPT, ON_NODE, Secrets
 from cluster.health import look
-from cluster.layout import CONSUL_PORT, NODES, NOMAD_PORT, ROUTES_PORT, STATE, TRAFFIC_PORT
+from cluster.layout import (
+    CONSUL_PORT,
+    NODES,
+    NOMAD_PORT,
+    ROUTES_PORT,
+    STATE,
+    TRAFFIC_PORT,
+)
 from cluster.linux.namespace import LastingSwitch, Machine
 from cluster.nodes import namespaces
 from cluster.nodes.namespaces import KIT, inside
@@ -31,13 +39,13 @@ from cluster.ring.schema import UnansweredError, session_at
 from harness.cluster import Cluster, processes_on
 from harness.waiting import wait_for
 from node.init import ACCOUNTS
+from tests.cluster.planes import PORTS, RPC_PLAIN, RPC_TLS
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
 OPEN_TO_ALL = {CONSUL_PORT, NOMAD_PORT, ROUTES_PORT, TRAFFIC_PORT}
 """The pages of Consul, Nomad and Fabio, and the webhook's door."""
 ADDRESS = "192.168.56.66/24"
-INTERNODE_PORT = 7000  # storage_port in cassandra/cassandra.yaml
 NODE = NODES[0]
 CONSUL, NOMAD = NODE.url(CONSUL_PORT), NODE.url(NOMAD_PORT)
 PINNED = {"LTarget": "${node.unique.name}", "Operand": "=", "RTarget": NODE.name}
@@ -225,6 +233,42 @@ def test_a_consul_without_the_key_is_no_member(tmp_path: Path, key: str) -> None
     assert members() == {node.name for node in NODES}
 
 
+@pytest.mark.parametrize("key", ["", "another cluster's"])
+def test_a_nomad_without_the_key_is_no_member(tmp_path: Path, key: str) -> None:
+    settings = {
+        "name": "rogue",
+        "data_dir": str(tmp_path / "data"),
+        "bind_addr": "192.168.56.1",
+        "ports": {"http": 24646, "rpc": 24647, "serf": 24648},
+        "server": {
+            "enabled": True,
+            "bootstrap_expect": 3,
+            "server_join": {"retry_join": [NODE.address], "retry_max": 2, "retry_interval": "1s"},
+            **({"encrypt": Secrets.new().nomad_gossip} if key else {}),
+        },
+    }
+    (tmp_path / "rogue.json").write_text(json.dumps(settings))
+    log = tmp_path / "log"
+    command = [str(provide_binary("nomad")), "agent", f"-config={tmp_path / 'rogue.json'}"]
+    with log.open("wb") as file:
+        agent = subprocess.Popen(command, stdout=file, stderr=file)
+    try:
+        wait_for(
+            lambda: "max join retry exhausted" in log.read_text() or "rogue.global" in servers(),
+            "an answer to the stranger",
+            30,
+        )
+    finally:
+        agent.kill()
+        agent.wait()
+    assert servers() == {f"{node.name}.global" for node in NODES}
+
+
+def servers() -> set[str]:
+    """Nomad's, by their names in its gossip."""
+    return {one["Name"] for one in get(f"{NOMAD}/v1/agent/members").json()["Members"]}
+
+
 @pytest.mark.parametrize("login", [None, FIRST], ids=["nobody", "the first"])
 def test_cassandra_lets_in_nobody_without_a_role_of_the_clusters(
     login: tuple[str, str] | None,
@@ -249,34 +293,42 @@ def test_receivers_read_and_write_events_and_nothing_else() -> None:
                 session.execute(statement)
 
 
-@pytest.mark.parametrize("agent", ["", "consul", "cassandra"])
-def test_only_a_certificate_of_cassandras_makes_a_node(agent: str) -> None:
+@pytest.mark.parametrize("shown", ["", *PORTS])
+@pytest.mark.parametrize("agent", PORTS)
+def test_only_an_agents_own_certificate_makes_a_peer(agent: str, shown: str) -> None:
     """Not another agent's, and not none. With TLS 1.3 who is refused hears it at the first read."""
-    context = ssl.create_default_context(cafile=str(GIVEN / "cassandra" / "ca.pem"))
+    context = ssl.create_default_context(cafile=str(GIVEN / agent / "ca.pem"))
     context.check_hostname = False
-    if agent:
-        files = (GIVEN / agent / "agent.pem", GIVEN / agent / "agent-key.pem")
+    if shown:
+        files = (GIVEN / shown / "agent.pem", GIVEN / shown / "agent-key.pem")
         context.load_cert_chain(*map(str, files))
 
     def is_let_in() -> bool:
-        with (
-            socket.create_connection((NODE.address, INTERNODE_PORT), 5) as connection,
-            context.wrap_socket(connection) as tls,
-        ):
+        with connected(agent, RPC_TLS[agent]) as connection, context.wrap_socket(connection) as tls:
             tls.settimeout(1)
             try:
                 return tls.recv(1) != b""
             except TimeoutError:
-                return True  # it waits for what a node says first
+                return True  # it waits for what a peer says first
             except (ssl.SSLError, ConnectionError):
                 return False
 
-    assert is_let_in() is (agent == "cassandra")
-    with socket.create_connection((NODE.address, INTERNODE_PORT), 5) as plain:
-        plain.settimeout(5)
+    assert is_let_in() is (agent == shown)
+
+
+@pytest.mark.parametrize("agent", PORTS)
+def test_nobody_is_a_peer_without_tls(agent: str) -> None:
+    with connected(agent, RPC_PLAIN[agent]) as plain:
         plain.sendall(bytes(64))
         with suppress(ConnectionError):
             assert plain.recv(1) in {b"", b"\x15"}, "an end, or an alert of TLS's before it"
+
+
+def connected(agent: str, begins: str) -> socket.socket:
+    """A connection to where the agent's peers connect, that begins with these bytes, in hex."""
+    connection = socket.create_connection((NODE.address, PORTS[agent]), 5)
+    connection.sendall(bytes.fromhex(begins))
+    return connection
 
 
 def members() -> set[str]:
@@ -360,6 +412,44 @@ def test_the_operators_token_is_no_managers(
     done = cluster.nomad(*command, code=None)
     assert done.returncode
     assert words in done.stdout + done.stderr
+
+
+CONSULS = {
+    "consul_agent": {"register webhook", "key", "policy", "leave"},
+    "consul_nomad": {"key", "policy", "leave"},
+    "consul_operator": {"policy"},
+}
+"""What each of Consul's tokens may not."""
+
+
+@pytest.mark.parametrize(("name", "refused"), CONSULS.items(), ids=list(CONSULS))
+def test_a_token_of_consuls_may_what_it_is_for(name: str, refused: set[str]) -> None:
+    headers = {"X-Consul-Token": getattr(Secrets.needed(), name)}
+    asked = {
+        "register webhook": ("agent/service/register", {**ROGUE, "ID": f"rogue-{name}"}),
+        "key": (f"kv/rogue/{name}", {}),
+        "policy": ("acl/policy", {"Name": f"rogue-{name}", "Rules": ""}),
+        "leave": ("agent/force-leave/nobody", {}),
+    }
+    try:
+        answers = {
+            what: requests.put(f"{CONSUL}/v1/{path}", json.dumps(body), headers=headers, timeout=5)
+            for what, (path, body) in asked.items()
+            if what in refused
+        }
+        codes = {what: answer.status_code for what, answer in answers.items()}
+        assert codes == dict.fromkeys(refused, 403), codes
+    finally:
+        assert "rogue" not in get(f"{CONSUL}/v1/agent/services").text
+
+
+def test_the_operator_has_no_volume_of_the_hosts_made() -> None:
+    volume = {"Name": "root", "NodeID": "0", "HostPath": "/", "PluginID": "mkdir"}
+    headers = {"X-Nomad-Token": operator_token()}
+    for what in ("register", "create"):
+        url = f"{NOMAD}/v1/volume/host/{what}"
+        answer = requests.put(url, json={"Volume": volume}, headers=headers, timeout=5)
+        assert answer.status_code == 403, answer.text
 
 
 def test_no_secret_is_where_others_read() -> None:
