@@ -170,6 +170,7 @@ def _install(root: Path) -> None:
     _show_steps(
         [
             "debootstrap",
+            "--force-check-gpg",
             "--variant=minbase",
             f"--include={','.join(PACKAGES)}",
             f"--cache-dir={archives}",

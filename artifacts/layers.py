@@ -46,7 +46,8 @@ def debian_python() -> Layer:
     def fill(folder: Path) -> tuple[Mapping[str, Path], Mapping[str, int]]:
         tree = folder / "tree"
         say(f"making a Debian with Python (debootstrap {SUITE})")
-        _must(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(tree)])
+        options = ["--force-check-gpg", "--variant=minbase", f"--include={PACKAGES}"]
+        _must(["debootstrap", *options, SUITE, str(tree)])
         for name in UNUSED:
             shutil.rmtree(tree / name, ignore_errors=True)
         return {"/": tree}, {"/data": 10001}
