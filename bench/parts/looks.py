@@ -1,13 +1,15 @@
 """Looks at the processes of the nodes, once per second, in a thread.
 
 The figures are from /proc, of the process and not of its control group: what a group has of the
-page cache it gives back when others need it. See proc_pid_status(5) and proc_pid_stat(5).
+page cache it gives back when others need it. Of an agent, whose processes on a node count as one,
+what several processes share is counted in parts (Pss): Nomad's executors are its program many times
+over. See proc_pid_status(5), proc_pid_stat(5) and proc_pid_smaps_rollup(5).
 """
 
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -87,7 +89,7 @@ class Looks:
         for node in NODES:
             for pid, line in processes_on(node).items():
                 kind = kind_of(line)
-                one = self._unit(pid) if kind is not None else None
+                one = self._unit(pid, kind) if kind is not None else None
                 if kind is None or one is None:
                     continue
                 name = f"{pid}" if kind.job else node.name
@@ -96,7 +98,7 @@ class Looks:
                     units[key] = _sum(units[key], one) if key in units else one
         return Look(at, units)
 
-    def _unit(self, pid: int) -> Unit | None:
+    def _unit(self, pid: int, kind: Kind) -> Unit | None:
         """None if it has ended, or is about to."""
         folder = Path(f"/proc/{pid}")
         try:
@@ -104,7 +106,10 @@ class Looks:
                 self._known.add(pid)
                 with suppress(PermissionError):
                     (folder / "clear_refs").write_text(_FORGET_PEAK)
-            return unit_of((folder / "status").read_text(), (folder / "stat").read_text())
+            one = unit_of((folder / "status").read_text(), (folder / "stat").read_text())
+            if kind.job:
+                return one
+            return without_others(one, (folder / "smaps_rollup").read_text())
         except (OSError, LookupError):
             return None
 
@@ -117,6 +122,17 @@ def unit_of(status: str, stat: str) -> Unit:
         peak=int(lines["VmHWM"].split()[0]) * 1024,
         cpu_seconds=own_seconds_in(stat),
     )
+
+
+def without_others(one: Unit, rollup: str) -> Unit:
+    """The same without the share that other processes have in its memory, by `smaps_rollup`.
+
+    Raises LookupError for a process without memory.
+    """
+    lines = dict(line.split(":", 1) for line in rollup.splitlines() if ":" in line)
+    rss, pss = (int(lines[name].split()[0]) * 1024 for name in ("Rss", "Pss"))
+    others = rss - pss
+    return replace(one, memory=max(0, one.memory - others), peak=max(0, one.peak - others))
 
 
 def _sum(one: Unit, other: Unit) -> Unit:

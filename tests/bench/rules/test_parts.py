@@ -1,6 +1,8 @@
 """What each part uses, against what it has."""
 
 import os
+import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.parts.given import core_mhz_of, given_of
-from bench.parts.looks import BESIDES, KINDS, kind_of, unit_of
+from bench.parts.looks import BESIDES, KINDS, kind_of, unit_of, without_others
 from bench.parts.usage import MB, Given, Look, Unit, judgement, percentile, show, usage_of
 
 WEBHOOK = Given(160, 160, 200)
@@ -111,6 +113,22 @@ def test_this_process_is_a_unit() -> None:
     assert one.cpu_seconds > 0
     with pytest.raises(LookupError):
         unit_of("Name:\tkthreadd\n", (folder / "stat").read_text())
+
+
+def test_of_what_processes_share_each_has_its_part() -> None:
+    """Two of the same program have most of their memory, which is its libraries, together."""
+    with ExitStack() as stack:
+        both = [stack.enter_context(subprocess.Popen(["sleep", "60"])) for _ in range(2)]
+        for process in both:
+            stack.callback(process.kill)
+        folder = Path(f"/proc/{both[0].pid}")
+        one = unit_of((folder / "status").read_text(), (folder / "stat").read_text())
+        own = without_others(one, (folder / "smaps_rollup").read_text())
+        assert 0 < own.memory < one.memory
+        assert own.memory <= own.peak < one.peak
+        assert own.cpu_seconds == one.cpu_seconds
+    with pytest.raises(LookupError):
+        without_others(one, "")
 
 
 def test_what_is_set_aside_is_the_jobs() -> None:
