@@ -2,7 +2,9 @@
 
 import os
 import subprocess
+import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,9 +120,13 @@ def test_this_process_is_a_unit() -> None:
 def test_of_what_processes_share_each_has_its_part() -> None:
     """Two of the same program have most of their memory, which is its libraries, together."""
     with ExitStack() as stack:
-        both = [stack.enter_context(subprocess.Popen(["sleep", "60"])) for _ in range(2)]
+        command = [sys.executable, "-c", "print(flush=True); input()"]
+        start = partial(subprocess.Popen, command, stdin=-1, stdout=-1)
+        both = [stack.enter_context(start()) for _ in range(2)]
         for process in both:
             stack.callback(process.kill)
+            assert process.stdout is not None
+            process.stdout.readline()  # it has all of its libraries
         folder = Path(f"/proc/{both[0].pid}")
         one = unit_of((folder / "status").read_text(), (folder / "stat").read_text())
         own = without_others(one, (folder / "smaps_rollup").read_text())
