@@ -186,7 +186,7 @@ def refuse() -> str:
         return "there is no cluster; scripts/cluster up"
     if not sized_by_itself():
         return "no autoscaler runs, so there is nothing to measure: scripts/cluster up"
-    if autoscaler_among() is None or not evaluates():
+    if not evaluates():
         return "the autoscaler does not evaluate: scripts/cluster status says why"
     return ""
 
