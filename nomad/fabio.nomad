@@ -86,7 +86,7 @@ job "fabio" {
     task "fabio" {
       driver = "exec"
 
-      # Its door closes at once; open connections get this long (`shutdownwait`).
+      # Its door closes within a second (node/closing.py); open connections get `shutdownwait`.
       kill_timeout = "35s"
 
       volume_mount {
@@ -103,7 +103,7 @@ job "fabio" {
       config {
         command = "/usr/bin/python3"
         args = [
-          "/opt/teracompra/node/bin/routes", # waits for the routes, and becomes:
+          "/opt/teracompra/node/bin/door", # waits for the routes, runs Fabio, and closes its door
           "--",
           "/opt/teracompra/bin/fabio",
           # TCP: bytes are passed on, and nothing is parsed; a kept-alive connection stays with its
@@ -133,9 +133,12 @@ job "fabio" {
         ]
       }
 
-      # Its collector works harder from here on, before the kernel ends it.
       env {
+        # Its collector works harder from here on, before the kernel ends it.
         GOMEMLIMIT = "448MiB"
+        # Plain TCP: Go listens for multipath TCP if it isn't told, and such a door can't be closed
+        # politely (node/closing.py). Those who connect don't speak it.
+        GODEBUG = "multipathtcp=0"
       }
 
       # A connection that is open has 2 buffers of 32 KB, so a burst of 10,000 at once takes 300 MB

@@ -85,7 +85,7 @@ STAGES = (
         seconds=190,
         folders=(
             *("scripts", "commands", "suite", "artifacts", "loadtest", "vagrant", "cluster"),
-            *("browser", "docker", "kubernetes", "bench"),
+            *("browser", "docker", "kubernetes", "bench", "node"),
         ),
         commands={"ip": "iproute2"},
     ),

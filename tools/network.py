@@ -3,7 +3,9 @@
 import fcntl
 import socket
 import struct
+import time
 
+PAUSE_SECONDS = 0.1
 SIOCGIFADDR = 0x8915  # netdevice(7)
 
 
@@ -21,3 +23,13 @@ def listens(port: int) -> bool:
     except OSError:
         return True
     return False
+
+
+def wait_until_free(*ports: int) -> None:
+    """Return when nothing listens at these TCP ports of this machine; says what it waits for."""
+    told = False
+    while taken := [port for port in ports if listens(port)]:
+        if not told:
+            print(f"waiting until {taken} are free: end whatever listens there", flush=True)
+        told = True
+        time.sleep(PAUSE_SECONDS)

@@ -38,6 +38,7 @@ class Kind:
 KINDS = (
     Kind("-m webhook", "webhook", WEBHOOK, WEBHOOK),
     Kind("bin/fabio", "Fabio", "fabio", "fabio"),
+    Kind("node/bin/door", "Fabio's door", "fabio", "fabio"),
     Kind("node/bin/routes", "Fabio's routes", "fabio", "routes"),
     Kind("bin/prometheus", "Prometheus", PROMETHEUS, PROMETHEUS),
     Kind("bin/nomad-autoscaler", "autoscaler", AUTOSCALER, AUTOSCALER),

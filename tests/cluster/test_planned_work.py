@@ -49,8 +49,8 @@ def judge(cluster: Cluster, doors: Doors, say: Say, what: str) -> Seen:
     """Nothing lost, every count exact; what clients saw."""
     outcomes = doors.all_outcomes()
     settled_counts(cluster.everywhere(), STORE)
-    verdict = judged(outcomes, of_its_runs(outcomes, stored_ids(STORE)), Bounds(1, 0))
-    say(f"{what}: {verdict}; errors {doors.errors}")
+    say(f"{what}: errors {doors.errors}")
+    say(f"{what}: {judged(outcomes, of_its_runs(outcomes, stored_ids(STORE)), Bounds(1, 0))}")
     return doors.seen({node.name for node in NODES if node != NODE})
 
 

@@ -94,6 +94,10 @@ def test_judgements(largest: float, given_: Given | None, words: str) -> None:
     [
         ("/usr/bin/python3 -m webhook", "webhook"),
         ("/opt/teracompra/bin/fabio -proxy.addr=:9999", "Fabio"),
+        (
+            "/usr/bin/python3 /opt/teracompra/node/bin/door -- /opt/teracompra/bin/fabio",
+            "Fabio's door",
+        ),
         ("/usr/bin/python3 /opt/teracompra/node/bin/routes", "Fabio's routes"),
         ("/opt/teracompra/bin/nomad-autoscaler agent", "autoscaler"),
         ("/opt/teracompra/bin/nomad agent -config", "Nomad"),
