@@ -1,4 +1,7 @@
-"""What costs an attacker little, beside an honest client that is to be answered within a second."""
+"""What costs an attacker little, beside an honest client that is to be answered within a second.
+
+And the receiver's memory stays within a bound that the settings give.
+"""
 
 import time
 from contextlib import ExitStack
@@ -14,7 +17,14 @@ from tests.webhook.receiver.test_pressure import EVENT, open_at_once
 PROMPT_SECONDS = 1.0
 MOST = 500
 MIB = 1 << 20
+OF_A_CONNECTION = 64 << 10
 HALF_SENT = [b"", b"P", post(EVENT)[:-1], b"GET /health HTTP/1.1\r\nX: "]
+
+
+def memory(receiver: Receiver) -> float:
+    """The most that it has had, in bytes."""
+    status = Path(f"/proc/{receiver.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def is_prompt(receiver: Receiver, request: bytes, cut: int = -1) -> bool:
@@ -31,6 +41,7 @@ def is_prompt(receiver: Receiver, request: bytes, cut: int = -1) -> bool:
 @pytest.mark.parametrize("sent", HALF_SENT)
 def test_idle_connections_shut_nobody_out(store_path: Path, sent: bytes) -> None:
     with Receiver(store_path, max_connections=MOST) as receiver:
+        before = memory(receiver)
         with ExitStack() as stack:
             for sock in open_at_once(receiver.port, MOST, stack):
                 sock.settimeout(5)
@@ -41,6 +52,7 @@ def test_idle_connections_shut_nobody_out(store_path: Path, sent: bytes) -> None
             assert receiver.metric("webhook_open_connections") == MOST
             assert receiver.metric('webhook_gave_way_total{limit="connections"}') > 0
             assert receiver.log.count("connections are open, which is as many as may be") == 1
+        assert memory(receiver) - before < 2 * MOST * OF_A_CONNECTION
         assert receiver.count() == 10
 
 
@@ -54,6 +66,7 @@ def test_a_connection_that_asks_nothing_ends_with_the_time_of_a_request(store_pa
 def test_half_sent_bodies_shut_nobody_out(store_path: Path) -> None:
     body = b'{"type": "' + b"a" * (MIB - 100) + b'"}'
     with Receiver(store_path, max_held_bytes=16 * MIB) as receiver, ExitStack() as stack:
+        before = memory(receiver)
         for _ in range(16):
             stack.enter_context(RawConnection(receiver.port)).send(post(body)[:-1])
         wait_for(lambda: receiver.metric("webhook_receiving_bytes") > 15 * MIB, "all is held")
@@ -63,6 +76,7 @@ def test_half_sent_bodies_shut_nobody_out(store_path: Path) -> None:
             assert is_prompt(receiver, post(EVENT))
         assert receiver.metric('webhook_gave_way_total{limit="bytes"}') > 0
         assert "those that lag, then new ones, are refused" in receiver.log
+        assert memory(receiver) - before < 3 * 16 * MIB
 
 
 def test_a_flood_of_headers_costs_little(store_path: Path) -> None:
