@@ -38,7 +38,10 @@ def test_compose_receives_and_counts_black_friday(docker: Docker, compose: list[
 
         webhook = container("webhook")
         status = docker("exec", webhook, "cat", "/proc/1/status")
-        assert re.findall(r"^(?:CapBnd|NoNewPrivs):\t(\w+)$", status, re.MULTILINE) == ["0" * 16, "1"]
+        assert re.findall(r"^(?:CapBnd|NoNewPrivs):\t(\w+)$", status, re.MULTILINE) == [
+            "0" * 16,
+            "1",
+        ]
         with pytest.raises(CommandError, match="Read-only file system"):
             docker("exec", webhook, "touch", "/usr/there")
         for one in (webhook, tgibf):
