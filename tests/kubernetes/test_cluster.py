@@ -13,6 +13,7 @@ from kubelab import product
 from kubelab.layout import MANIFESTS
 from tests.cluster.load import load
 
+NODES = 1
 LOAD = ("--rate", "100")
 PHASE = 600
 
