@@ -18,7 +18,7 @@ from harness.cluster import COMMAND, DOORS, Cluster, processes_on
 from harness.generator import Generator
 from harness.verification import Bounds, judged, of_its_runs, settled_counts
 from harness.waiting import wait_for
-from tests.cluster.test_strangers import EVIL, NODE, nobodys_job, script
+from tests.cluster.test_strangers import EVIL, NODE, nobodys_job, script, whole_disk
 from tests.support.say import Say
 from webhook.store.audit import stored_ids
 
@@ -161,17 +161,8 @@ def attacked(job: dict[str, Any] | None = None) -> dict[str, int]:
         for one in requests.get(f"{url}/nodes", timeout=5).json()
         if one["Name"] == NODE.name
     )
-    volume = {
-        "Name": "root",
-        "NodeID": node_id,
-        "HostPath": "/",
-        "PluginID": "mkdir",
-        "RequestedCapabilities": [
-            {"AccessMode": "single-node-writer", "AttachmentMode": "file-system"}
-        ],
-    }
     asked = {
-        "volume": ("PUT", "volume/host/register", {"Volume": volume}),
+        "volume": ("PUT", "volume/host/register", whole_disk(node_id)),
         "jobs": ("POST", "jobs", job or nobodys_job({"Config": script("print(1)")}, "harmless")),
     }
     return {

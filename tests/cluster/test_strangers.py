@@ -169,6 +169,13 @@ def nobodys_job(task: dict[str, Any], job: str = "intruder") -> dict[str, Any]:
     }
 
 
+def whole_disk(node_id: str) -> dict[str, Any]:
+    """A request for a volume of the host's: all of that node's disk."""
+    how = {"AccessMode": "single-node-writer", "AttachmentMode": "file-system"}
+    volume = {"Name": "root", "NodeID": node_id, "HostPath": "/", "PluginID": "mkdir"}
+    return {"Volume": {**volume, "RequestedCapabilities": [how]}}
+
+
 def script(text: str) -> dict[str, Any]:
     return {"command": "/usr/bin/python3", "args": ["-c", text]}
 
@@ -176,13 +183,9 @@ def script(text: str) -> dict[str, Any]:
 def test_three_requests_of_a_web_page_run_nothing() -> None:
     """Which made it root on a node: a volume of the host's, and a job that mounts it."""
     node_id = get(f"{NOMAD}/v1/nodes").json()[0]["ID"]
-    volume = {"Name": "root", "NodeID": node_id, "HostPath": "/", "PluginID": "mkdir"}
-    volume["RequestedCapabilities"] = [
-        {"AccessMode": "single-node-writer", "AttachmentMode": "file-system"}
-    ]
     for method, path, document in (
-        ("PUT", "volume/host/register", {"Volume": volume}),
-        ("PUT", "volume/host/create", {"Volume": volume}),
+        ("PUT", "volume/host/register", whole_disk(node_id)),
+        ("PUT", "volume/host/create", whole_disk(node_id)),
         ("POST", "jobs", nobodys_job({"Config": script("print(1)")})),
         ("POST", "job/webhook/scale", {"Count": 1, "Target": {"Group": "webhook"}}),
         ("PUT", "acl/bootstrap", {}),
@@ -444,11 +447,10 @@ def test_a_token_of_consuls_may_what_it_is_for(name: str, refused: set[str]) -> 
 
 
 def test_the_operator_has_no_volume_of_the_hosts_made() -> None:
-    volume = {"Name": "root", "NodeID": "0", "HostPath": "/", "PluginID": "mkdir"}
     headers = {"X-Nomad-Token": operator_token()}
     for what in ("register", "create"):
         url = f"{NOMAD}/v1/volume/host/{what}"
-        answer = requests.put(url, json={"Volume": volume}, headers=headers, timeout=5)
+        answer = requests.put(url, json=whole_disk("0"), headers=headers, timeout=5)
         assert answer.status_code == 403, answer.text
 
 
