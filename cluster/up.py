@@ -43,6 +43,8 @@ from cluster.scaling import place_again_if_given_up
 from tools.root import ROOT
 from tools.say import say
 
+ANSWER_SECONDS = 8.0  # as Consul's checks of a node have: on an emulated machine 2 are common
+
 
 def up(*, closed: bool | None = None, autoscaling: bool = True) -> None:
     """Start what does not run, and return when all of it is well. Raises ClusterError.
@@ -163,7 +165,7 @@ def is_ready(health: Health) -> bool:
 
 def _answers(url: str) -> bool:
     try:
-        with urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of ours
+        with urlopen(url, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - an address of ours
             return bool(answer.status == HTTPStatus.OK)
     except OSError:
         return False

@@ -5,7 +5,10 @@ service {
 
   check {
     name     = "Cassandra takes clients"
-    args     = ["/opt/teracompra/node/bin/check-cql"]
+    args = [
+      "/usr/bin/env", "PYTHONPATH=/opt/teracompra",
+      "/usr/bin/python3", "-PS", "/opt/teracompra/node/check_cql.py",
+    ]
     interval = "10s" # a Python each time
     timeout  = "8s"
   }

@@ -1,7 +1,11 @@
-"""Does Cassandra accept clients on this node's eth1? For Consul's check: 0 for yes, 2 for no."""
+"""Does Cassandra accept clients on this node's eth1? For Consul's check: 0 for yes, 2 for no.
 
-import argparse
+Every node asks every ten seconds, for ever. So Consul has Python run this file without what scripts
+import otherwise: that takes a third of the time.
+"""
+
 import socket
+import sys
 
 from tools.network import interface_address
 
@@ -12,7 +16,12 @@ SUPPORTED = 0x06
 
 
 def main() -> int:
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    if sys.argv[1:]:
+        import argparse
+
+        argparse.ArgumentParser(
+            description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        ).parse_args()
     try:
         host = interface_address("eth1")
         with socket.create_connection((host, PORT), SECONDS) as connection:
@@ -26,3 +35,7 @@ def main() -> int:
         return 2
     print(f"Cassandra answers at {host}:{PORT}")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

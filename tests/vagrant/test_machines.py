@@ -374,17 +374,17 @@ def test_a_node_is_hurt_and_comes_back_under_load(
     """
     with (
         vagrant.watch(),
-        Generator([DOORS[0], DOORS[2]], tmp_path / "staying", "--keep-alive", "--rate=14") as load,
-        Generator([DOORS[1]], tmp_path / "hurt", "--keep-alive", "--rate=6") as cut_off,
+        Generator([DOORS[0], DOORS[2]], tmp_path / "staying", "--keep-alive", "--rate=7") as load,
+        Generator([DOORS[1]], tmp_path / "hurt", "--keep-alive", "--rate=3") as cut_off,
     ):
-        load.acknowledge(200, 300)
+        load.acknowledge(100, 300)
         way.begin(vagrant, "node-2")
         try:
-            load.acknowledge(200, 900)
+            load.acknowledge(100, 900)
         finally:  # `vagrant up` would not undo it
             way.end(vagrant, "node-2")
         await_well()
-        load.acknowledge(200, 900)
+        load.acknowledge(100, 900)
         kinds = load.finish(interrupt=True)["errors"]
         cut_off.finish(interrupt=True)
         outcomes = {**load.outcomes(), **cut_off.outcomes()}
@@ -392,7 +392,7 @@ def test_a_node_is_hurt_and_comes_back_under_load(
             counted(door)  # they may be late; once they answer, they must be right within a minute
     settled_counts(DOORS, vagrant.store)
     ids = patiently(lambda: list(of_its_runs(outcomes, stored_ids(vagrant.store))))
-    show(judged(outcomes, ids, Bounds(acknowledged=600, unknown=len(outcomes))))
+    show(judged(outcomes, ids, Bounds(acknowledged=300, unknown=len(outcomes))))
     show(f"{way.name}: errors at the other doors {kinds}")
     if way.polite:
         assert not unexplained(kinds), kinds
