@@ -4,7 +4,7 @@ service {
   port = 9042
 
   check {
-    name     = "Cassandra takes clients"
+    name = "Cassandra takes clients"
     args = [
       "/usr/bin/env", "PYTHONPATH=/opt/teracompra",
       "/usr/bin/python3", "-PS", "/opt/teracompra/node/check_cql.py",
