@@ -4,9 +4,6 @@ A server that closes its listening socket resets the connections that wait there
 clients have sent an event and don't know what became of it. So at SIGTERM first the kernel stops
 letting new ones in, then the server takes those that wait, and just then is told to end. Whoever
 connects meanwhile is not answered, tries again after a second (TCP does), and is refused by then.
-
-Fabio then waits as long as it was given, whether anybody is still there or not. So it is ended when
-nobody is.
 """
 
 import ctypes
@@ -24,8 +21,6 @@ from types import FrameType
 from typing import NamedTuple
 
 LISTENING = "0A"  # proc_pid_net_tcp(5); include/net/tcp_states.h
-IN_USE = {"01", "03", "08"}
-"""Established, about to be, and closed by the other side alone."""
 SO_ATTACH_FILTER = 26  # socket(7)
 PIDFD_GETFD = 438  # the system call's number, on every architecture
 TCP_INFO_BYTES = 104
@@ -35,8 +30,6 @@ EMPTY_SECONDS = 0.1
 """Nobody has waited for so long: handshakes that had begun have ended, too."""
 CLOSING_SECONDS = 1.0
 LOOK_SECONDS = 0.02
-LEAVING_SECONDS = 0.25  # between two looks at who is still there
-ENDING_SECONDS = 0.5  # for it to end by itself, once nobody is
 
 
 def _instruction(code: int, value: int, if_not: int = 0) -> bytes:
@@ -58,31 +51,21 @@ NO_NEWCOMERS = b"".join(
 def run(command: Sequence[str], port: int) -> int:
     """Run the server that listens at this TCP port until it ends; its exit code, as a shell's.
 
-    SIGTERM closes the door, and is passed on. A server that stays although nobody is connected is
-    killed, which is a success. The door is a plain TCP socket: one of multipath TCP,
+    SIGTERM closes the door, and is passed on. The door is a plain TCP socket: one of multipath TCP,
     as Go's are if it isn't told otherwise, takes no filter.
     """
     server = subprocess.Popen(command)
-    told = False
 
     def end(number: int, _: FrameType | None) -> None:
-        nonlocal told
-        told = True
         signal.signal(number, signal.SIG_IGN)
         try:
             close_door(server.pid, port)
         except OSError as error:
             print(f"who waits to be accepted will be reset: {error}", file=sys.stderr, flush=True)
         server.send_signal(number)
-        while any(one.state in IN_USE for one in _sockets_at(port)):
-            time.sleep(LEAVING_SECONDS)
-        time.sleep(ENDING_SECONDS)
-        server.kill()
 
     signal.signal(signal.SIGTERM, end)
     code = server.wait()
-    if told and code == -signal.SIGKILL:
-        return 0
     return code if code >= 0 else 128 - code
 
 

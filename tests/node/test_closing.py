@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from harness.waiting import wait_for
-from tools.network import listens
 from tools.root import ROOT
 
 # Slower than its clients, so some wait at its door at any moment. It ends as servers do: at once.
@@ -129,37 +128,3 @@ def test_a_server_that_does_not_listen_yet_is_ended_all_the_same() -> None:
     assert process.returncode == 128 + signal.SIGTERM
     assert "does not listen at port" in printed
     assert time.monotonic() - began < 30
-
-
-# As Fabio: told to end it accepts nobody, and stays for a minute, whoever is there.
-STAYING = """\
-import signal, socket, sys, threading, time
-listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-def serve():
-    with listener.accept()[0] as client:
-        client.sendall(b"here")
-        client.recv(100)
-signal.signal(signal.SIGTERM, lambda *_: listener.close())
-threading.Thread(target=serve).start()
-while True:
-    time.sleep(60)
-"""
-
-
-def test_a_server_stays_as_long_as_somebody_is_there(tmp_path: Path) -> None:
-    server = tmp_path / "server.py"
-    server.write_text(STAYING)
-    port = free_port()
-    command = [sys.executable, "-c", BEHIND_A_DOOR, sys.executable, str(server), str(port)]
-    with subprocess.Popen([*command, str(port)], cwd=ROOT) as process:
-        try:
-            wait_for(lambda: listens(port), "a server")
-            with socket.create_connection(("127.0.0.1", port), 10) as client:
-                assert client.recv(100) == b"here"
-                process.send_signal(signal.SIGTERM)
-                wait_for(lambda: not listens(port), "a door that is closed")
-                with pytest.raises(subprocess.TimeoutExpired):
-                    process.wait(1.5)
-            assert process.wait(15) == 0
-        finally:
-            process.kill()
