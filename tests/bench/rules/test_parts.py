@@ -153,6 +153,7 @@ def test_what_is_set_aside_is_the_jobs() -> None:
     assert given_of(jobs) == {
         "webhook": WEBHOOK,
         "Fabio": Given(96, 512, 200),
+        "Fabio's door": Given(96, 512, 200),  # of the same task
         "Fabio's routes": Given(64, 64, 50),
     }
     assert BESIDES not in {kind.part for kind in KINDS}
