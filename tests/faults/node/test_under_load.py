@@ -21,6 +21,9 @@ ONCE = ("kill", "hang", "parted", "drain")
 """One for each kind: silence, a hang, half a network, planned work. A lost disk is a test below."""
 RATE = 20  # events/s at each door: two cores have time for the nodes, too
 SECONDS = 10.0
+REFUSED = "connect: refused"
+CLOSED_WHILE_USED = "reused connection closed"
+"""HTTP's own race: a server closes a kept connection that is idle while its client sends again."""
 LASTING = {"drain": 40.0}
 """A drain ends when the allocations have moved, and their doors are closed."""
 
@@ -65,7 +68,9 @@ def test_a_node_is_hurt(cluster: Cluster, tmp_path: Path, case: Case, say: Say) 
     assert not report.disturbed, report
     if case.fault.planned:
         assert seen.recovered_seconds == 0, report
-        assert set(seen.errors) <= {"connect: refused"}, report
+        allowed = {REFUSED, CLOSED_WHILE_USED} if case.keep_alive else {REFUSED}
+        assert set(seen.errors) <= allowed, report
+        assert seen.errors.get(CLOSED_WHILE_USED, 0) <= 2, report
 
 
 def test_a_lost_disk_is_replaced_by_one_command(cluster: Cluster) -> None:
