@@ -20,6 +20,7 @@ LOAD = ("--rate", "100")
 PHASE = 600
 HOLD_SECONDS = 300.0  # of the autoscaler, and of a metric that it looks at
 ANY = 1_000_000
+SHARE = 10  # % of what a pod asks for: here one machine has all the load, and all the pods
 
 pytestmark = pytest.mark.usefixtures("at_length")
 
@@ -36,6 +37,9 @@ def three_receivers(kubernetes: Lab) -> Lab:
 @pytest.fixture
 def autoscaled(three_receivers: Lab) -> Iterator[Lab]:
     three_receivers.kubectl("apply", "-k", str(MANIFESTS / "autoscale"))
+    path = "/spec/metrics/0/resource/target/averageUtilization"
+    patch = json.dumps([{"op": "replace", "path": path, "value": SHARE}])
+    three_receivers.kubectl("patch", "hpa/webhook", "--type=json", f"--patch={patch}")
     yield three_receivers
     three_receivers.kubectl("delete", "-k", str(MANIFESTS / "autoscale"))
 
